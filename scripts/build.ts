@@ -1,0 +1,25 @@
+// Builds the published package into dist/: JavaScript, declarations, maps. Run by `npm ci`, `npm start` and `npm pack`.
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+
+/** Newest change below `folder`, in milliseconds; 0 when there is none. */
+function newest(folder: string): number {
+  if (!existsSync(folder)) return 0
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => statSync(join(folder, name)))
+    .filter((stat) => stat.isFile())
+    .reduce((latest, stat) => Math.max(latest, stat.mtimeMs), 0)
+}
+
+const stamp = join(root, 'dist', 'index.js')
+const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0
+if (built < newest(join(root, 'src')) || process.argv.includes('--force')) {
+  rmSync(join(root, 'dist'), { recursive: true, force: true })
+  const tsc = join(root, 'node_modules', '.bin', 'tsc')
+  const { status } = spawnSync(tsc, ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+  if (status !== 0) process.exit(status ?? 1)
+  chmodSync(join(root, 'dist', 'cli', 'bin.js'), 0o755)
+}

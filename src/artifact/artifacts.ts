@@ -1,0 +1,438 @@
+import type { Readable } from 'node:stream'
+import type { Blobs, StagedBlob } from '../blob/blobs.ts'
+import type { Along, Database } from '../db/database.ts'
+import type { Queries } from '../db/tables.ts'
+import { ChapkitError, validationError } from '../errors.ts'
+import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import { isUlid } from '../kernel/id.ts'
+import { type Page, type PageRequest, toPage, ulidIssue } from '../kernel/page.ts'
+import { show } from '../kernel/show.ts'
+import {
+  artifactHalves,
+  bytesPlaceholder,
+  splitContent,
+  summaryText,
+  toNode,
+  toTree,
+} from './render.ts'
+import {
+  type ArtifactIn,
+  type ArtifactNode,
+  type Hierarchy,
+  type MlType,
+  maximumLevels,
+} from './schema.ts'
+import { type ArtifactRow, artifactStore as store } from './store.ts'
+
+export interface ArtifactsDeps {
+  database: Database
+  blobs: Blobs
+  hierarchy: Hierarchy
+  now: Clock
+  newId: () => string
+  /** Throws 409 when an active job needs the artifact. */
+  assertFree: (tx: Queries, id: string) => Promise<void>
+}
+
+/** An artifact that the service itself makes: its content is staged, its level follows from its parent. */
+export interface MlArtifact {
+  id: string
+  parentId: string | null
+  type: MlType
+  metadata: Record<string, unknown>
+  content: {
+    staged: StagedBlob
+    kind: 'json' | 'workspace'
+    type: string
+    size: number | null
+  } | null
+  /** Further blobs that the content refers to: staged with it, or stored already. */
+  keeps: StagedBlob[]
+  refers: string[]
+  lineage: unknown
+}
+
+export type Artifacts = ReturnType<typeof createArtifacts>
+
+/** Trees of artifacts: what may be created under what, which of them are final, and reading them back. */
+export function createArtifacts(deps: ArtifactsDeps) {
+  const { database, blobs, hierarchy, now, newId, assertFree } = deps
+
+  async function getRow(id: string, db: Queries = database.read): Promise<ArtifactRow> {
+    const row = await store.find(db, id)
+    if (!row) throw new ChapkitError('not-found', `Artifact ${id} not found`)
+    return row
+  }
+
+  /** The level below a parent. A parent that does not exist is the fault of the request. */
+  async function levelUnder(tx: Queries, parentId: string | null): Promise<number> {
+    if (parentId === null) return 0
+    const parent = await store.find(tx, parentId)
+    if (!parent) {
+      throw validationError([
+        {
+          loc: ['body', 'parent_id'],
+          msg: `Expected the id of an artifact, got ${parentId}, which does not exist`,
+          type: 'unknown_parent',
+        },
+      ])
+    }
+    assertDepth(parent.level + 1)
+    return parent.level + 1
+  }
+
+  function assertDepth(level: number) {
+    const levels = hierarchy.depth ?? maximumLevels
+    if (level < levels) return
+    throw validationError([
+      {
+        loc: ['body', 'parent_id'],
+        msg: `Expected a tree of at most ${levels} levels, got level ${level}`,
+        type: 'too_deep',
+      },
+    ])
+  }
+
+  async function insert(
+    tx: Queries,
+    row: ArtifactRow,
+    staged: StagedBlob | null,
+    refers: string[] = [],
+  ) {
+    await store.insert(tx, row)
+    if (staged) await blobs.keep(tx, staged, `artifact:${row.id}`)
+    for (const hash of refers) await blobs.refer(tx, hash, `artifact:${row.id}`)
+  }
+
+  /** Content as a blob, and the columns that describe it. */
+  async function stageData(data: unknown) {
+    const { text, offset, content } = splitContent(data)
+    const staged =
+      content === undefined || content === null
+        ? null
+        : await blobs.stage(Buffer.from(JSON.stringify(content)))
+    const declared = (data as { content_type?: unknown } | null)?.content_type
+    return {
+      staged,
+      columns: {
+        data: text,
+        content_offset: offset,
+        content_kind: staged ? ('json' as const) : null,
+        content_type: typeof declared === 'string' ? declared : null,
+        content_hash: staged?.hash ?? null,
+        content_size: staged?.size ?? null,
+      },
+    }
+  }
+
+  return {
+    getRow,
+
+    find: (id: string, db: Queries = database.read) => store.find(db, id),
+
+    /** Full JSON of an artifact, its content in place: in pieces, so that content of any size only passes through. */
+    async text(id: string): Promise<(string | Readable)[]> {
+      return fullText(await getRow(id))
+    },
+
+    fullText,
+
+    /** Stores a client's artifact. The same id and content again is answered with what is there. */
+    async create(input: ArtifactIn, along?: Along<ArtifactRow>): Promise<ArtifactRow> {
+      assertIds(input)
+      assertGeneric(input.data)
+      const { staged, columns } = await stageData(input.data)
+      return database.write(async (tx) => {
+        const at = toTimestamp(now())
+        const row: ArtifactRow = {
+          id: input.id ?? newId(),
+          parent_id: input.parent_id ?? null,
+          level: await levelUnder(tx, input.parent_id ?? null),
+          ml_type: null,
+          ...columns,
+          lineage: null,
+          tags: JSON.stringify(input.tags ?? []),
+          created_at: at,
+          updated_at: at,
+        }
+        const known = await store.find(tx, row.id)
+        if (known && !sameContent(known, row)) {
+          throw new ChapkitError(
+            'conflict',
+            `Artifact ${row.id} exists already, with other content`,
+          )
+        }
+        if (!known) await insert(tx, row, staged)
+        const result = known ?? row
+        await along?.(tx, result)
+        return result
+      })
+    },
+
+    /** Stores bytes that a client streams in as a generic artifact. */
+    async createFromBytes(
+      input: { staged: StagedBlob; parentId: string | null; tags: string[]; contentType: string },
+      along?: Along<ArtifactRow>,
+    ): Promise<ArtifactRow> {
+      const { staged, contentType } = input
+      const { text, offset } = splitContent({
+        type: 'generic',
+        metadata: { sha256: staged.hash },
+        content: null,
+        content_type: contentType,
+        content_size: staged.size,
+      })
+      return database.write(async (tx) => {
+        const at = toTimestamp(now())
+        const row: ArtifactRow = {
+          id: newId(),
+          parent_id: input.parentId,
+          level: await levelUnder(tx, input.parentId),
+          ml_type: null,
+          data: text,
+          content_offset: offset,
+          content_kind: 'bytes',
+          content_type: contentType,
+          content_hash: staged.hash,
+          content_size: staged.size,
+          lineage: null,
+          tags: JSON.stringify(input.tags),
+          created_at: at,
+          updated_at: at,
+        }
+        await insert(tx, row, staged)
+        await along?.(tx, row)
+        return row
+      })
+    },
+
+    /** Adds an artifact of the service's own making to a write that decides about more than it. */
+    async insertMl(tx: Queries, artifact: MlArtifact): Promise<void> {
+      const { content } = artifact
+      const at = toTimestamp(now())
+      const { text, offset } = splitContent({
+        type: artifact.type,
+        metadata: artifact.metadata,
+        content: null,
+        content_type: content?.type ?? null,
+        content_size: content?.size ?? null,
+      })
+      const row: ArtifactRow = {
+        id: artifact.id,
+        parent_id: artifact.parentId,
+        level: await levelUnder(tx, artifact.parentId),
+        ml_type: artifact.type,
+        data: text,
+        content_offset: offset,
+        content_kind: content?.kind ?? null,
+        content_type: content?.type ?? null,
+        content_hash: content?.staged.hash ?? null,
+        content_size: content?.size ?? content?.staged.size ?? null,
+        lineage: artifact.lineage === null ? null : JSON.stringify(artifact.lineage),
+        tags: '[]',
+        created_at: at,
+        updated_at: at,
+      }
+      await insert(tx, row, content?.staged ?? null)
+      for (const blob of artifact.keeps) await blobs.keep(tx, blob, `artifact:${row.id}`)
+      for (const hash of artifact.refers) await blobs.refer(tx, hash, `artifact:${row.id}`)
+    },
+
+    /** Replaces data and tags, and moves the artifact when `parent_id` is given (null makes it a root). Models are final. */
+    async update(id: string, input: ArtifactIn): Promise<ArtifactRow> {
+      assertIds(input)
+      const current = await getRow(id)
+      // What a model is never changes, so this needs no transaction; reading its content inside one would hold up every write.
+      if (current.ml_type !== null) await assertFinal(current, input)
+      const change = current.ml_type === null ? await prepareGeneric(input.data) : null
+      return database.write(async (tx) => {
+        const known = await getRow(id, tx)
+        const row: ArtifactRow = {
+          ...known,
+          ...change?.columns,
+          tags: JSON.stringify(input.tags ?? []),
+          updated_at: toTimestamp(now()),
+        }
+        if (input.parent_id !== undefined && input.parent_id !== known.parent_id) {
+          row.parent_id = input.parent_id
+          row.level = await move(tx, known, input.parent_id)
+        }
+        await store.update(tx, row)
+        if (change) {
+          await blobs.release(tx, `artifact:${id}`)
+          if (change.staged) await blobs.keep(tx, change.staged, `artifact:${id}`)
+        }
+        return row
+      })
+    },
+
+    /** Deletes one artifact; its children become roots. */
+    remove: (id: string, along?: Along<ArtifactRow>): Promise<void> =>
+      database.write(async (tx) => {
+        const row = await getRow(id, tx)
+        await assertFree(tx, id)
+        await along?.(tx, row)
+        for (const child of await store.childIds(tx, id)) {
+          const below = await store.subtree(tx, child)
+          await store.shiftLevels(
+            tx,
+            below.map((node) => node.id),
+            -(row.level + 1),
+          )
+        }
+        await store.orphanChildren(tx, id)
+        await store.remove(tx, [id])
+        await blobs.release(tx, `artifact:${id}`)
+      }),
+
+    /** Deletes an artifact and everything below it, as part of a larger write. */
+    async removeTree(tx: Queries, id: string): Promise<void> {
+      const ids = (await store.subtree(tx, id)).map((row) => row.id)
+      for (const each of ids) {
+        await assertFree(tx, each)
+        await blobs.release(tx, `artifact:${each}`)
+      }
+      if (ids.length > 0) await store.remove(tx, ids)
+    },
+
+    list: (page: PageRequest): Promise<ArtifactRow[]> => store.list(database.read, page),
+
+    findMany: (ids: string[]): Promise<ArtifactRow[]> =>
+      ids.length === 0 ? Promise.resolve([]) : store.findMany(database.read, ids),
+
+    async page(page: number, size: number): Promise<Page<ArtifactRow>> {
+      const rows = await store.list(database.read, { kind: 'number', page, size })
+      return toPage(rows, await store.count(database.read), page, size)
+    },
+
+    count: (): Promise<number> => store.count(database.read),
+
+    expand: async (id: string): Promise<ArtifactNode> => toNode(await getRow(id), hierarchy),
+
+    async tree(id: string): Promise<ArtifactNode> {
+      const tree = toTree(await store.subtree(database.read, id), hierarchy)
+      if (!tree) throw new ChapkitError('not-found', `Artifact ${id} not found`)
+      return tree
+    },
+
+    /** `data.metadata`, or an empty object. */
+    async metadata(id: string): Promise<unknown> {
+      const data = JSON.parse((await getRow(id)).data) as { metadata?: unknown } | null
+      return data !== null && typeof data === 'object' ? (data.metadata ?? {}) : {}
+    },
+
+    /** What a model or a prediction was made from; an empty object for other artifacts. */
+    async lineage(id: string): Promise<unknown> {
+      const { lineage } = await getRow(id)
+      return lineage === null ? {} : JSON.parse(lineage)
+    },
+
+    rootId: async (id: string, db: Queries = database.read): Promise<string | undefined> =>
+      (await store.lineage(db, id)).at(-1),
+  }
+
+  async function fullText(row: ArtifactRow): Promise<(string | Readable)[]> {
+    if (row.content_offset === null) return [summaryText(row)]
+    const { head, tail } = artifactHalves(row)
+    if (row.content_kind === null || row.content_hash === null) return [head, 'null', tail]
+    if (row.content_kind !== 'json') return [head, bytesPlaceholder(row.content_size), tail]
+    return [head, await blobs.stream(row.content_hash), tail]
+  }
+
+  async function prepareGeneric(data: unknown) {
+    assertGeneric(data)
+    return stageData(data)
+  }
+
+  /** New level of an artifact under another parent; everything below it moves along. */
+  async function move(tx: Queries, row: ArtifactRow, parentId: string | null): Promise<number> {
+    if (parentId !== null && (await store.lineage(tx, parentId)).includes(row.id)) {
+      throw new ChapkitError(
+        'conflict',
+        `Artifact ${row.id} cannot be moved below ${parentId}, which is itself or one of its descendants`,
+      )
+    }
+    const level = await levelUnder(tx, parentId)
+    const below = await store.subtree(tx, row.id)
+    const deepest = below.reduce((most, node) => Math.max(most, node.level), row.level)
+    assertDepth(deepest + level - row.level)
+    const others = below.map((node) => node.id).filter((id) => id !== row.id)
+    if (others.length > 0) await store.shiftLevels(tx, others, level - row.level)
+    return level
+  }
+
+  /** Content and place of a model or prediction never change; sending them as they are is fine. */
+  async function assertFinal(row: ArtifactRow, input: ArtifactIn) {
+    const { text, content } = splitContent(input.data)
+    const sameData =
+      text === row.data || canonical(JSON.parse(text)) === canonical(JSON.parse(row.data))
+    const sameContent =
+      content === undefined || content === null || (await isContentOf(row, content))
+    const sameParent = input.parent_id === undefined || input.parent_id === row.parent_id
+    if (sameData && sameContent && sameParent) return
+    throw new ChapkitError(
+      'conflict',
+      `Artifact ${row.id} is a ${row.ml_type}: its content and parent are final, only its tags can be changed`,
+    )
+  }
+
+  async function isContentOf(row: ArtifactRow, content: unknown): Promise<boolean> {
+    const given = canonical(content)
+    if (row.content_kind !== 'json' || row.content_hash === null) {
+      return given === canonical(JSON.parse(bytesPlaceholder(row.content_size)))
+    }
+    return (
+      given === canonical(JSON.parse(Buffer.from(await blobs.read(row.content_hash)).toString()))
+    )
+  }
+}
+
+function assertIds({ id, parent_id }: ArtifactIn) {
+  const issues = []
+  if (typeof id === 'string' && !isUlid(id)) issues.push(ulidIssue(['body', 'id'], id))
+  if (typeof parent_id === 'string' && !isUlid(parent_id)) {
+    issues.push(ulidIssue(['body', 'parent_id'], parent_id))
+  }
+  if (issues.length > 0) throw validationError(issues)
+}
+
+/** Clients store what they like, but not what only a training or a prediction makes. */
+function assertGeneric(data: unknown) {
+  if (data === null || data === undefined) {
+    throw validationError([
+      {
+        loc: ['body', 'data'],
+        msg: `Expected any JSON but null, got ${show(data)}`,
+        type: 'missing',
+      },
+    ])
+  }
+  const type = typeof data === 'object' && 'type' in data ? data.type : undefined
+  if (typeof type !== 'string' || !type.toLowerCase().startsWith('ml_')) return
+  throw validationError([
+    {
+      loc: ['body', 'data', 'type'],
+      msg: `Expected a type that does not begin with "ml_", got ${show(type)}; such artifacts are made by $train and $predict only`,
+      type: 'reserved_type',
+    },
+  ])
+}
+
+function sameContent(a: ArtifactRow, b: ArtifactRow): boolean {
+  return (
+    a.ml_type === b.ml_type &&
+    a.data === b.data &&
+    a.content_hash === b.content_hash &&
+    a.parent_id === b.parent_id &&
+    a.tags === b.tags
+  )
+}
+
+/** JSON text with sorted keys: equal for equal values. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, node: unknown) =>
+    node !== null && typeof node === 'object' && !Array.isArray(node)
+      ? Object.fromEntries(Object.entries(node).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : node,
+  )
+}

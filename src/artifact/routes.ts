@@ -1,0 +1,441 @@
+import type { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import type { Blobs } from '../blob/blobs.ts'
+import { ChapkitError, validationError } from '../errors.ts'
+import { answerDownload } from '../http/bytes.ts'
+import {
+  absoluteUrl,
+  addEndpoint,
+  type CrudVerbs,
+  idempotencyHeader,
+  sendAnswered,
+  sendList,
+  sendPieces,
+  statsAnswer,
+  toIdempotentRequest,
+} from '../http/routes.ts'
+import type { Idempotency } from '../idempotency/idempotency.ts'
+import { isUlid, parseUlid } from '../kernel/id.ts'
+import { pageQueryProperties, ulidIssue } from '../kernel/page.ts'
+import { Tags } from '../kernel/tags.ts'
+import type { Artifacts } from './artifacts.ts'
+import { type FrameFormat, frameFormats, toDownload } from './download.ts'
+import { exampleArtifact, exampleFrameArtifact, nodeSchema, outSchema } from './examples.ts'
+import { summaryText } from './render.ts'
+import { ArtifactIn } from './schema.ts'
+import type { ArtifactRow } from './store.ts'
+
+export interface ArtifactRoutesDeps {
+  artifacts: Artifacts
+  blobs: Blobs
+  idempotency: Idempotency
+  /** Removes an artifact and what is only about it. */
+  remove: (id: string) => Promise<void>
+  prefix: string
+  publicUrl: string | null
+  verbs: CrudVerbs
+}
+
+/** `/artifacts`: the CRUD of artifacts, their trees and their content. */
+export function artifactRoutes(deps: ArtifactRoutesDeps) {
+  const { artifacts, blobs, idempotency, prefix, publicUrl, verbs } = deps
+  const tag = 'Artifacts'
+  const one = { description: 'The artifact', schema: outSchema, example: exampleArtifact }
+  const ofOne = { permission: 'artifact:read', method: 'GET', tag, problems: [400, 404] } as const
+
+  const toListed = (row: ArtifactRow) => ({ id: row.id, row })
+
+  return async (app: FastifyInstance) => {
+    /** The answer to a create: small ones are kept with their idempotency key, so content comes as it is stored. */
+    const created = async (request: Parameters<typeof absoluteUrl>[0], row: ArtifactRow) => ({
+      status: 201,
+      headers: { location: absoluteUrl(request, `${prefix}/${row.id}`, publicUrl) },
+      body: await wholeText(await artifacts.fullText(row)),
+      jobId: null,
+    })
+
+    if (verbs.create) {
+      addEndpoint<{ Body: ArtifactIn }>(
+        app,
+        {
+          method: 'POST',
+          url: prefix,
+          permission: 'artifact:create',
+          tag,
+          summary: 'Create an artifact',
+          description:
+            '`data` is any JSON. Its member `content` is stored apart and left out of lists. Types that begin with `ml_` are reserved.',
+          body: ArtifactIn,
+          bodyExample: {
+            data: { type: 'generic', metadata: {}, content: { note: 'hello' } },
+            tags: [],
+          },
+          headers: idempotencyHeader,
+          answers: { 201: { ...one, headers: { Location: 'URL of the artifact' } } },
+          problems: [400, 409, 422],
+        },
+        async (request, reply) => {
+          const echo = (row: ArtifactRow) => ({
+            status: 201,
+            headers: { location: absoluteUrl(request, `${prefix}/${row.id}`, publicUrl) },
+            body: echoText(row, request.body.data),
+            jobId: null,
+          })
+          const outcome = await idempotency.run(toIdempotentRequest(request), async (remember) =>
+            echo(await artifacts.create(request.body, (tx, row) => remember(tx, echo(row)))),
+          )
+          return sendAnswered(reply, outcome)
+        },
+      )
+      await app.register(async (raw) => {
+        raw.removeAllContentTypeParsers()
+        raw.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+        addEndpoint<{ Querystring: UploadQuery; Body: Readable | undefined }>(
+          raw,
+          {
+            method: 'POST',
+            url: `${prefix}/$upload`,
+            permission: 'artifact:create',
+            tag,
+            summary: 'Upload bytes as an artifact',
+            description:
+              'The body, of any type and size, becomes the content of a generic artifact.',
+            query: uploadQuery,
+            otherBodies: [
+              {
+                contentType: 'application/octet-stream',
+                schema: { type: 'string', format: 'binary' },
+                example: 'any bytes',
+              },
+            ],
+            headers: {
+              'Content-Digest': '`sha-256=:<base64>:`, checked when given',
+              ...idempotencyHeader,
+            },
+            answers: { 201: { ...one, headers: { Location: 'URL of the artifact' } } },
+            problems: [400, 422, 507],
+          },
+          async (request, reply) => {
+            const { parent_id: parentId = null, tags } = parseUploadQuery(request.query)
+            const expected = parseDigest(request.headers['content-digest'] as string | undefined)
+            const staged = await blobs.stage(
+              request.body ?? new Uint8Array(),
+              expected ? { expected } : {},
+            )
+            const contentType = request.headers['content-type'] ?? 'application/octet-stream'
+            const answer = (row: ArtifactRow) => created(request, row)
+            const outcome = await idempotency.run(
+              {
+                ...toIdempotentRequest(request),
+                fingerprint: () => `${staged.hash} ${parentId} ${tags.join(',')}`,
+              },
+              async (remember) =>
+                answer(
+                  await artifacts.createFromBytes(
+                    { staged, parentId, tags, contentType },
+                    async (tx, row) => remember(tx, await answer(row)),
+                  ),
+                ),
+            )
+            return sendAnswered(reply, outcome)
+          },
+        )
+      })
+    }
+
+    if (verbs.read) {
+      addEndpoint(
+        app,
+        {
+          method: 'GET',
+          url: prefix,
+          permission: 'artifact:read',
+          tag,
+          summary: 'List artifacts',
+          description: 'In order of creation, without their content.',
+          query: { type: 'object', properties: pageQueryProperties },
+          answers: {
+            200: {
+              description: 'The artifacts',
+              schema: { type: 'array', items: outSchema },
+              example: [exampleArtifact],
+            },
+          },
+          problems: [422],
+        },
+        (request, reply) =>
+          sendList(request, reply, {
+            fetch: async (page) => (await artifacts.list(page)).map(toListed),
+            page: async (page, size) => {
+              const { items, ...rest } = await artifacts.page(page, size)
+              const head = `{"items":[${items.map(summaryText).join(',')}]`
+              return `${head},${JSON.stringify(rest).slice(1)}`
+            },
+            toText: ({ row }) => summaryText(row),
+          }),
+      )
+      addEndpoint(
+        app,
+        {
+          ...ofOne,
+          url: `${prefix}/$schema`,
+          summary: 'JSON Schema of an artifact',
+          problems: [],
+          answers: {
+            200: { description: 'The schema', schema: { type: 'object' }, example: outSchema },
+          },
+        },
+        async () => outSchema,
+      )
+      addEndpoint(
+        app,
+        {
+          ...ofOne,
+          url: `${prefix}/$stats`,
+          summary: 'Count artifacts',
+          problems: [],
+          answers: { 200: statsAnswer },
+        },
+        async () => ({ total: await artifacts.count() }),
+      )
+      addEndpoint(
+        app,
+        {
+          ...ofOne,
+          url: `${prefix}/:id`,
+          summary: 'Get an artifact with its content',
+          description:
+            'Content that is not JSON is stood for by its size; `$download` has the bytes.',
+          answers: { 200: { ...one, example: exampleFrameArtifact } },
+        },
+        async (request, reply) =>
+          sendPieces(reply, await artifacts.text(parseUlid(request.params.id))),
+      )
+      addEndpoint(
+        app,
+        {
+          ...ofOne,
+          url: `${prefix}/:id/$expand`,
+          summary: 'Get an artifact with the name of its level',
+          answers: {
+            200: {
+              description: 'The node, without content and children',
+              schema: nodeSchema,
+              example: {
+                ...exampleArtifact,
+                level_label: 'ml_training_workspace',
+                hierarchy: 'ml',
+                children: null,
+              },
+            },
+          },
+        },
+        (request) => artifacts.expand(parseUlid(request.params.id)),
+      )
+      addEndpoint(
+        app,
+        {
+          ...ofOne,
+          url: `${prefix}/:id/$tree`,
+          summary: 'Get the tree below an artifact',
+          answers: {
+            200: {
+              description: 'The node with its descendants, without content',
+              schema: nodeSchema,
+              example: {
+                ...exampleArtifact,
+                level_label: 'ml_training_workspace',
+                hierarchy: 'ml',
+                children: [],
+              },
+            },
+          },
+        },
+        (request) => artifacts.tree(parseUlid(request.params.id)),
+      )
+      addEndpoint(
+        app,
+        {
+          ...ofOne,
+          url: `${prefix}/:id/$metadata`,
+          summary: "Get an artifact's metadata",
+          answers: {
+            200: {
+              description: '`data.metadata`, or an empty object',
+              schema: {},
+              example: exampleArtifact.data.metadata,
+            },
+          },
+        },
+        async (request, reply) =>
+          reply
+            .type('application/json')
+            .send(JSON.stringify(await artifacts.metadata(parseUlid(request.params.id)))),
+      )
+      addEndpoint(
+        app,
+        {
+          ...ofOne,
+          url: `${prefix}/:id/$lineage`,
+          summary: 'Get what an artifact was made from',
+          description:
+            'Of a model: the config as it was, hashes of data and code, the signature, reported metrics.',
+          answers: {
+            200: {
+              description: 'The lineage, or an empty object',
+              schema: { type: 'object' },
+              example: { config_id: '01K72P5N5KCRM6MD3BRE4P0778', metrics: { mae: 3.2 } },
+            },
+          },
+        },
+        (request) => artifacts.lineage(parseUlid(request.params.id)),
+      )
+      addEndpoint<{ Querystring: { format?: FrameFormat } }>(
+        app,
+        {
+          ...ofOne,
+          url: `${prefix}/:id/$download`,
+          permission: 'artifact:download',
+          summary: 'Download the content of an artifact',
+          description:
+            'Ranges and ETags are supported. Frames come in the format that is asked for.',
+          query: {
+            type: 'object',
+            properties: { format: { enum: [...frameFormats], default: 'records' } },
+          },
+          answers: {
+            200: {
+              description: 'The bytes',
+              contentType: 'application/octet-stream',
+              schema: { type: 'string', format: 'binary' },
+              example: '[{"time_period":"2020-03","location":"l0","sample_0":1.5}]',
+            },
+          },
+          problems: [400, 404, 416, 422],
+        },
+        async (request, reply) => {
+          const row = await artifacts.getRow(parseUlid(request.params.id))
+          const download = await toDownload(row, blobs, request.query.format ?? 'records')
+          const { status, headers, body } = await answerDownload(
+            download,
+            request.headers,
+            request.method,
+          )
+          return reply.code(status).headers(headers).send(body)
+        },
+      )
+    }
+
+    if (verbs.update) {
+      addEndpoint<{ Body: ArtifactIn }>(
+        app,
+        {
+          method: 'PUT',
+          url: `${prefix}/:id`,
+          permission: 'artifact:update',
+          tag,
+          summary: 'Replace an artifact',
+          description:
+            'Data and tags are replaced; `parent_id` moves it, null makes it a root. Of models and predictions only tags can be changed.',
+          body: ArtifactIn,
+          bodyExample: { data: { type: 'generic', metadata: {}, content: { note: 'changed' } } },
+          answers: { 200: one },
+          problems: [400, 404, 409, 422],
+        },
+        async (request, reply) =>
+          sendPieces(
+            reply,
+            await artifacts.fullText(
+              await artifacts.update(parseUlid(request.params.id), request.body),
+            ),
+          ),
+      )
+    }
+
+    if (verbs.delete) {
+      addEndpoint(
+        app,
+        {
+          method: 'DELETE',
+          url: `${prefix}/:id`,
+          permission: 'artifact:delete',
+          tag,
+          summary: 'Delete an artifact',
+          description: 'Its children stay and become roots.',
+          answers: { 204: { description: 'Deleted' } },
+          problems: [400, 404, 409],
+        },
+        async (request, reply) => {
+          await deps.remove(parseUlid(request.params.id))
+          return reply.code(204).send()
+        },
+      )
+    }
+  }
+}
+
+interface UploadQuery {
+  parent_id?: string
+  tags?: string | string[]
+}
+
+const uploadQuery = {
+  type: 'object',
+  properties: {
+    parent_id: { type: 'string', description: 'ULID of the parent' },
+    tags: { type: 'string', description: 'Comma separated' },
+  },
+} as const
+
+function parseUploadQuery({ parent_id, tags }: UploadQuery) {
+  if (parent_id !== undefined && !isUlid(parent_id)) {
+    throw validationError([ulidIssue(['query', 'parent_id'], parent_id)])
+  }
+  const list = [tags ?? []].flat().flatMap((each) => each.split(',').filter((tag) => tag !== ''))
+  const parsed = Tags.safeParse(list)
+  if (!parsed.success || new Set(list).size < list.length) {
+    throw validationError([
+      {
+        loc: ['query', 'tags'],
+        msg: 'Expected up to 50 different tags of letters, digits, - and _',
+        type: 'tags',
+      },
+    ])
+  }
+  return { ...(parent_id !== undefined && { parent_id }), tags: parsed.data }
+}
+
+/** The SHA-256 of a `Content-Digest` (RFC 9530), in hex. */
+function parseDigest(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined
+  const encoded = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):/.exec(header)?.[1]
+  if (encoded === undefined) {
+    throw new ChapkitError(
+      'bad-request',
+      'Expected `Content-Digest: sha-256=:<base64>:`, got another form',
+    )
+  }
+  return Buffer.from(encoded, 'base64').toString('hex')
+}
+
+async function wholeText(pieces: (string | Readable)[]): Promise<string> {
+  const parts: string[] = []
+  for (const piece of pieces) {
+    parts.push(typeof piece === 'string' ? piece : Buffer.concat(await piece.toArray()).toString())
+  }
+  return parts.join('')
+}
+
+/** The artifact as it was sent, without reading its content back. */
+function echoText(row: ArtifactRow, data: unknown): string {
+  const { id, created_at, updated_at, parent_id, level } = row
+  return JSON.stringify({
+    id,
+    created_at,
+    updated_at,
+    tags: JSON.parse(row.tags),
+    data,
+    parent_id,
+    level,
+  })
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod'
+import { Tags } from '../kernel/tags.ts'
+
+/** The types of artifact data that only the service itself makes. */
+export const mlTypes = [
+  'ml_training_workspace',
+  'ml_prediction',
+  'ml_prediction_workspace',
+] as const
+export type MlType = (typeof mlTypes)[number]
+
+export const frameMediaType = 'application/vnd.chapkit.dataframe+json'
+export const workspaceMediaType = 'application/zip'
+
+/** An artifact as a client sends it. `level` follows from the parent and is ignored. */
+export const ArtifactIn = z.object({
+  id: z.string().nullable().optional().meta({ description: 'ULID chosen by the client' }),
+  tags: Tags.default([]),
+  data: z.unknown().meta({ description: 'Any JSON but null' }),
+  parent_id: z
+    .string()
+    .nullable()
+    .optional()
+    .meta({ description: 'ULID of the parent; null for a root' }),
+})
+export type ArtifactIn = z.infer<typeof ArtifactIn>
+
+/** What an artifact answers without its content. */
+export interface ArtifactSummary {
+  id: string
+  created_at: string
+  updated_at: string
+  tags: string[]
+  data: unknown
+  parent_id: string | null
+  level: number
+}
+
+/** A node of an artifact tree. */
+export interface ArtifactNode extends ArtifactSummary {
+  level_label: string
+  hierarchy: string
+  children: ArtifactNode[] | null
+}
+
+/** Names of the levels of artifact trees. */
+export interface Hierarchy {
+  name: string
+  /** Label by level; a level without one reads `level_<n>`. */
+  labels: Readonly<Record<number, string>>
+  /** Number of levels that trees may have. Default: as many as {@link maximumLevels}. */
+  depth?: number
+}
+
+/** Trees deeper than any lineage: a bound, so that no walk along a tree can become a burden. */
+export const maximumLevels = 100
+
+export const mlHierarchy: Hierarchy = {
+  name: 'ml',
+  labels: { 0: 'ml_training_workspace', 1: 'ml_prediction', 2: 'ml_prediction_workspace' },
+}
+
+/** A file of a workspace. A derived file is written from the blob only when somebody reads it. */
+export interface ManifestEntry {
+  path: string
+  /** Unix permission bits. */
+  mode: number
+  /** Size and CRC-32 of the file as it is read. */
+  size: number
+  crc32: number
+  /** The blob that it is, or is written from. */
+  sha256: string
+  /** `csv`: the blob is a frame. */
+  derive?: 'csv'
+}
+
+/** A workspace: files stored once by content, put together when somebody downloads them. */
+export interface Manifest {
+  version: 1
+  entries: ManifestEntry[]
+}

@@ -1,0 +1,170 @@
+import type { Selectable } from 'kysely'
+import { keyPosition } from '../db/paging.ts'
+import type { ArtifactTable, Queries } from '../db/tables.ts'
+import type { PageRequest } from '../kernel/page.ts'
+
+export type ArtifactRow = Omit<Selectable<ArtifactTable>, 'tenant' | 'created_by'>
+
+const columns = [
+  'id',
+  'parent_id',
+  'level',
+  'ml_type',
+  'data',
+  'content_offset',
+  'content_kind',
+  'content_type',
+  'content_hash',
+  'content_size',
+  'lineage',
+  'tags',
+  'created_at',
+  'updated_at',
+] as const
+
+/** The SQL of artifacts. No query here touches a blob. */
+export const artifactStore = {
+  find: (db: Queries, id: string): Promise<ArtifactRow | undefined> =>
+    db
+      .selectFrom('artifact')
+      .select(columns)
+      .where('tenant', '=', '')
+      .where('id', '=', id)
+      .executeTakeFirst(),
+
+  findMany: (db: Queries, ids: string[]): Promise<ArtifactRow[]> =>
+    db
+      .selectFrom('artifact')
+      .select(columns)
+      .where('tenant', '=', '')
+      .where('id', 'in', ids)
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute(),
+
+  insert: (db: Queries, row: ArtifactRow) =>
+    db
+      .insertInto('artifact')
+      .values({ ...row, created_by: null })
+      .execute(),
+
+  update: (db: Queries, { id, created_at, ...changed }: ArtifactRow) =>
+    db.updateTable('artifact').set(changed).where('tenant', '=', '').where('id', '=', id).execute(),
+
+  remove: (db: Queries, ids: string[]) =>
+    db.deleteFrom('artifact').where('tenant', '=', '').where('id', 'in', ids).execute(),
+
+  orphanChildren: (db: Queries, id: string) =>
+    db
+      .updateTable('artifact')
+      .set({ parent_id: null })
+      .where('tenant', '=', '')
+      .where('parent_id', '=', id)
+      .execute(),
+
+  childIds: async (db: Queries, id: string): Promise<string[]> => {
+    const rows = await db
+      .selectFrom('artifact')
+      .select('id')
+      .where('tenant', '=', '')
+      .where('parent_id', '=', id)
+      .execute()
+    return rows.map((row) => row.id)
+  },
+
+  /** A node and everything below it, in order of level and creation. `union` drops repeats, so even a cycle would end. */
+  subtree: (db: Queries, rootId: string): Promise<ArtifactRow[]> =>
+    db
+      .withRecursive('tree(id)', (q) =>
+        q
+          .selectFrom('artifact')
+          .select('artifact.id')
+          .where('artifact.tenant', '=', '')
+          .where('artifact.id', '=', rootId)
+          .union((u) =>
+            u
+              .selectFrom('artifact as child')
+              .innerJoin('tree', 'tree.id', 'child.parent_id')
+              .select('child.id')
+              .where('child.tenant', '=', ''),
+          ),
+      )
+      .selectFrom('artifact')
+      .innerJoin('tree', 'tree.id', 'artifact.id')
+      .select(columns.map((column) => `artifact.${column}` as const))
+      .where('artifact.tenant', '=', '')
+      .orderBy('artifact.level')
+      .orderBy('artifact.created_at')
+      .orderBy('artifact.id')
+      .execute() as Promise<ArtifactRow[]>,
+
+  /** The ids from a node up to its root, the node itself first. */
+  lineage: async (db: Queries, id: string): Promise<string[]> => {
+    const rows = await db
+      .withRecursive('up(id, parent_id, level)', (q) =>
+        q
+          .selectFrom('artifact')
+          .select(['artifact.id', 'artifact.parent_id', 'artifact.level'])
+          .where('artifact.tenant', '=', '')
+          .where('artifact.id', '=', id)
+          .union((u) =>
+            u
+              .selectFrom('artifact as parent')
+              .innerJoin('up', 'up.parent_id', 'parent.id')
+              .select(['parent.id', 'parent.parent_id', 'parent.level'])
+              .where('parent.tenant', '=', ''),
+          ),
+      )
+      .selectFrom('up')
+      .select('id')
+      .orderBy('level', 'desc')
+      .execute()
+    return rows.map((row) => row.id)
+  },
+
+  /** Moves a whole subtree by a number of levels. */
+  shiftLevels: (db: Queries, ids: string[], by: number) =>
+    db
+      .updateTable('artifact')
+      .set((row) => ({ level: row('level', '+', by) }))
+      .where('tenant', '=', '')
+      .where('id', 'in', ids)
+      .execute(),
+
+  count: async (db: Queries): Promise<number> => {
+    const { total } = await db
+      .selectFrom('artifact')
+      .select((row) => row.fn.countAll<number>().as('total'))
+      .where('tenant', '=', '')
+      .executeTakeFirstOrThrow()
+    return Number(total)
+  },
+
+  position: (db: Queries, id: string) =>
+    db
+      .selectFrom('artifact')
+      .select('created_at as at')
+      .where('tenant', '=', '')
+      .where('id', '=', id)
+      .executeTakeFirst(),
+
+  /** In order of creation. */
+  list: async (db: Queries, page: PageRequest): Promise<ArtifactRow[]> => {
+    let query = db
+      .selectFrom('artifact')
+      .select(columns)
+      .where('tenant', '=', '')
+      .orderBy('created_at')
+      .orderBy('id')
+    if (page.kind === 'number') query = query.limit(page.size).offset((page.page - 1) * page.size)
+    if (page.kind === 'key') {
+      query = query.limit(page.size)
+      if (page.after !== null) {
+        const after = page.after
+        const { at, id } = await keyPosition(after, () => artifactStore.position(db, after))
+        query = query.where((row) => row(row.refTuple('created_at', 'id'), '>', row.tuple(at, id)))
+      }
+    }
+    return query.execute()
+  },
+}

@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { crc32 } from 'node:zlib'
+import type { Database } from '../db/database.ts'
+import type { Queries } from '../db/tables.ts'
+import { ChapkitError } from '../errors.ts'
+import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import type { BlobStore } from './blob-store.ts'
+import { blobStore as rows } from './store.ts'
+import { sweepBlobs } from './sweep.ts'
+
+/** Bytes up to this size live in the database and commit with the row that names them: no files, no syncs of their own. */
+export const inlineLimit = 64 * 1024
+
+/** Bytes that are ready to be named by a row: small ones in memory, large ones already durable in the blob store. */
+export interface StagedBlob {
+  hash: string
+  size: number
+  crc32: number
+  inline: Uint8Array | null
+}
+
+/** Who refers to a blob: it stays as long as one owner does. */
+export type BlobOwner = `artifact:${string}` | `job:${string}`
+
+export interface BlobsDeps {
+  database: Database
+  store: BlobStore
+  now: Clock
+}
+
+export type Blobs = ReturnType<typeof createBlobs>
+
+/** Bytes by content, small ones in the database and large ones in the blob store, with references that keep them. */
+export function createBlobs({ database, store, now }: BlobsDeps) {
+  async function stageStream(source: AsyncIterable<Uint8Array>, options: StageOptions) {
+    const iterator = source[Symbol.asyncIterator]()
+    const head: Uint8Array[] = []
+    let size = 0
+    // A source that ends early is small; otherwise what was read goes on to the store in front of the rest.
+    while (size <= inlineLimit) {
+      const { value, done } = await iterator.next()
+      if (done) {
+        const staged = stageBytes(Buffer.concat(head))
+        assertExpected(staged.hash, options.expected)
+        return staged
+      }
+      head.push(value)
+      size += value.byteLength
+    }
+    const whole = (async function* () {
+      yield* head
+      yield* { [Symbol.asyncIterator]: () => iterator }
+    })()
+    return { ...(await store.put(whole, options)), inline: null }
+  }
+
+  async function stage(
+    source: Uint8Array | AsyncIterable<Uint8Array>,
+    options: StageOptions = {},
+  ): Promise<StagedBlob> {
+    if (!(source instanceof Uint8Array)) return stageStream(source, options)
+    if (source.byteLength <= inlineLimit) return stageBytes(source)
+    return { ...(await store.put(source, options)), inline: null }
+  }
+
+  async function find(hash: string) {
+    const row = await rows.find(database.read, hash)
+    if (!row) throw missing(hash)
+    return row
+  }
+
+  return {
+    stage,
+
+    /** Names staged bytes inside the write that needs them. After its commit they stay while an owner refers to them. */
+    async keep(tx: Queries, staged: StagedBlob, owner: BlobOwner): Promise<void> {
+      const { hash, size, crc32: checksum, inline } = staged
+      await rows.keep(tx, { hash, size, crc32: checksum, bytes: inline }, toTimestamp(now()))
+      await rows.refer(tx, hash, owner)
+    },
+
+    /** One more owner of bytes that are stored already. Throws when they are not. */
+    async refer(tx: Queries, hash: string, owner: BlobOwner): Promise<void> {
+      if (!(await rows.exists(tx, hash))) throw missing(hash)
+      await rows.refer(tx, hash, owner)
+    },
+
+    release: (tx: Queries, owner: BlobOwner) => rows.release(tx, owner),
+
+    async read(hash: string): Promise<Uint8Array> {
+      const row = await find(hash)
+      if (row.bytes) return row.bytes
+      const bytes = await store.read(hash)
+      if (!bytes) throw missing(hash)
+      return bytes
+    },
+
+    /** A stream of the bytes from `start` up to, not including, `end`. */
+    async stream(hash: string, range?: { start: number; end: number }): Promise<Readable> {
+      const row = await find(hash)
+      if (row.bytes) {
+        const bytes = range ? row.bytes.subarray(range.start, range.end) : row.bytes
+        return Readable.from([bytes], { objectMode: false })
+      }
+      const stream = await store.get(hash, range)
+      if (!stream) throw missing(hash)
+      return stream
+    },
+
+    /** How a model host gets at the bytes: themselves while small, else the path of their file where there is one. */
+    async source(hash: string): Promise<{ bytes: Uint8Array } | { path: string }> {
+      const row = await find(hash)
+      if (row.bytes) return { bytes: row.bytes }
+      const path = store.path?.(hash)
+      if (path !== undefined) return { path }
+      const bytes = await store.read(hash)
+      if (!bytes) throw missing(hash)
+      return { bytes }
+    },
+
+    facts: async (hash: string) => {
+      const { size, crc32: checksum } = await find(hash)
+      return { size, crc32: checksum }
+    },
+
+    /** Removes bytes that nothing refers to and that were last put more than `age` milliseconds ago. */
+    async sweep(age: number): Promise<void> {
+      const before = now() - age
+      // Rows first: a crash in between leaves a file without a row, which the next sweep removes, never a row without bytes.
+      while ((await database.write((tx) => rows.removeUnreferenced(tx, toTimestamp(before)))) > 0);
+      await sweepBlobs(store, {
+        isReferenced: (hash) => rows.exists(database.read, hash),
+        olderThan: before,
+      })
+    },
+  }
+}
+
+export interface StageOptions {
+  signal?: AbortSignal
+  maxBytes?: number
+  /** SHA-256 that the bytes must have. */
+  expected?: string
+}
+
+function stageBytes(bytes: Uint8Array): StagedBlob {
+  return { hash: sha256(bytes), size: bytes.byteLength, crc32: crc32(bytes), inline: bytes }
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function assertExpected(hash: string, expected: string | undefined) {
+  if (expected === undefined || expected === hash) return
+  throw new ChapkitError(
+    'validation-failed',
+    `Expected bytes with SHA-256 ${expected}, got ${hash}`,
+  )
+}
+
+function missing(hash: string): ChapkitError {
+  return new ChapkitError('internal', 'Stored content is missing', {
+    cause: new Error(`blob ${hash} is not in the store`),
+  })
+}

@@ -1,0 +1,64 @@
+import type { Queries } from '../db/tables.ts'
+
+export interface BlobRow {
+  hash: string
+  size: number
+  crc32: number
+  bytes: Uint8Array | null
+}
+
+/** The rows of blobs and of what refers to them. */
+export const blobStore = {
+  find: (db: Queries, hash: string): Promise<BlobRow | undefined> =>
+    db
+      .selectFrom('blob')
+      .select(['hash', 'size', 'crc32', 'bytes'])
+      .where('hash', '=', hash)
+      .executeTakeFirst(),
+
+  /** Adds the row, or renews the date of the one that is there. */
+  keep: (db: Queries, blob: BlobRow, now: string) =>
+    db
+      .insertInto('blob')
+      .values({ ...blob, renewed_at: now })
+      .onConflict((conflict) => conflict.column('hash').doUpdateSet({ renewed_at: now }))
+      .execute(),
+
+  refer: (db: Queries, hash: string, owner: string) =>
+    db
+      .insertInto('blob_ref')
+      .values({ hash, owner })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute(),
+
+  release: (db: Queries, owner: string) =>
+    db.deleteFrom('blob_ref').where('owner', '=', owner).execute(),
+
+  exists: async (db: Queries, hash: string): Promise<boolean> =>
+    (await db.selectFrom('blob').select('hash').where('hash', '=', hash).executeTakeFirst()) !==
+    undefined,
+
+  /** Removes rows that nothing refers to and that were last put before `before`. At most 500 at a time. */
+  removeUnreferenced: async (db: Queries, before: string): Promise<number> => {
+    const result = await db
+      .deleteFrom('blob')
+      .where('hash', 'in', (rows) =>
+        rows
+          .selectFrom('blob as old')
+          .select('old.hash')
+          .where('old.renewed_at', '<', before)
+          .where(({ not, exists, selectFrom }) =>
+            not(
+              exists(
+                selectFrom('blob_ref')
+                  .select('blob_ref.owner')
+                  .whereRef('blob_ref.hash', '=', 'old.hash'),
+              ),
+            ),
+          )
+          .limit(500),
+      )
+      .executeTakeFirst()
+    return Number(result.numDeletedRows)
+  },
+}

@@ -1,0 +1,160 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Along, Database } from '../db/database.ts'
+import type { Queries } from '../db/tables.ts'
+import { ChapkitError, type Issue, validationError } from '../errors.ts'
+import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import { isUlid } from '../kernel/id.ts'
+import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
+import { type Page, type PageRequest, toPage, ulidIssue } from '../kernel/page.ts'
+import { show } from '../kernel/show.ts'
+import type { ConfigIn, ConfigOut } from './schema.ts'
+import { type ConfigRow, configStore as store } from './store.ts'
+
+export interface ConfigsDeps {
+  database: Database
+  /** The service's own schema of a config's `data`. */
+  schema: StandardSchemaV1<unknown, unknown>
+  now: Clock
+  newId: () => string
+}
+
+export type Configs = ReturnType<typeof createConfigs>
+
+/** Named configurations: what may be stored, and reading it back. */
+export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
+  async function get(id: string, db: Queries = database.read): Promise<ConfigOut> {
+    const row = await store.find(db, id)
+    if (!row) throw notFound(id)
+    return toConfigOut(row)
+  }
+
+  return {
+    get,
+
+    find: async (id: string, db: Queries = database.read): Promise<ConfigOut | undefined> => {
+      const row = await store.find(db, id)
+      return row && toConfigOut(row)
+    },
+
+    /** Stores a config. One with the id of a config that exists replaces it, as clients of the contract expect. */
+    async create(input: ConfigIn, along?: Along<ConfigOut>): Promise<ConfigOut> {
+      if (typeof input.id === 'string' && !isUlid(input.id)) {
+        throw validationError([ulidIssue(['body', 'id'], input.id)])
+      }
+      const data = await parseConfigData(schema, input.data, ['body', 'data'])
+      return database.write(async (tx) => {
+        const at = toTimestamp(now())
+        const known = input.id ? await store.find(tx, input.id) : undefined
+        const row: ConfigRow = {
+          id: input.id ?? newId(),
+          name: input.name,
+          data: JSON.stringify(data),
+          tags: JSON.stringify(input.tags ?? []),
+          created_at: known?.created_at ?? at,
+          updated_at: at,
+        }
+        await (known ? store.update(tx, row) : store.insert(tx, row))
+        const config = toConfigOut(row)
+        await along?.(tx, config)
+        return config
+      })
+    },
+
+    /** Replaces name, data and tags. */
+    async update(id: string, input: ConfigIn): Promise<ConfigOut> {
+      const data = await parseConfigData(schema, input.data, ['body', 'data'])
+      return database.write(async (tx) => {
+        const known = await store.find(tx, id)
+        if (!known) throw notFound(id)
+        const row: ConfigRow = {
+          ...known,
+          name: input.name,
+          data: JSON.stringify(data),
+          tags: JSON.stringify(input.tags ?? []),
+          updated_at: toTimestamp(now()),
+        }
+        await store.update(tx, row)
+        return toConfigOut(row)
+      })
+    },
+
+    remove: (id: string, along?: Along<ConfigOut>): Promise<void> =>
+      database.write(async (tx) => {
+        const row = await store.find(tx, id)
+        if (!row) throw notFound(id)
+        await along?.(tx, toConfigOut(row))
+        await store.remove(tx, id)
+      }),
+
+    async list(page: PageRequest): Promise<ConfigOut[]> {
+      return (await store.list(database.read, page)).map(toConfigOut)
+    },
+
+    async page(page: number, size: number): Promise<Page<ConfigOut>> {
+      const rows = await store.list(database.read, { kind: 'number', page, size })
+      return toPage(rows.map(toConfigOut), await store.count(database.read), page, size)
+    },
+
+    count: (): Promise<number> => store.count(database.read),
+
+    /** JSON Schema of `data`, complete with the definitions that it refers to. */
+    schema: (): JsonSchema => {
+      const described = toJsonSchema(schema)
+      return { ...described, title: described.title ?? 'Config' }
+    },
+
+    /** Stored data against today's schema: a config may have been stored under an older one. Throws `validation-failed`. */
+    parse: (config: ConfigOut, loc: Issue['loc']): Promise<Record<string, unknown>> =>
+      parseConfigData(schema, config.data, loc),
+  }
+}
+
+/**
+ * Checks the data of a config and fills in defaults. Options nested under `user_option_values`, as chap-core sends them, are
+ * lifted to the top; a key that is there already wins.
+ */
+export async function parseConfigData(
+  schema: StandardSchemaV1<unknown, unknown>,
+  data: Record<string, unknown>,
+  loc: Issue['loc'],
+): Promise<Record<string, unknown>> {
+  const lifted = liftUserOptions(data)
+  const result = await schema['~standard'].validate(lifted)
+  if (!result.issues) return result.value as Record<string, unknown>
+  throw validationError(
+    result.issues.map((issue) => {
+      const path = (issue.path ?? []).map((part) =>
+        typeof part === 'object' ? part.key : part,
+      ) as (string | number)[]
+      return {
+        loc: [...loc, ...path],
+        msg: withWhatCame(issue.message, lifted, path),
+        type: 'config_value',
+      }
+    }),
+  )
+}
+
+function liftUserOptions(data: Record<string, unknown>): Record<string, unknown> {
+  const { user_option_values: nested, ...flat } = data
+  if (nested === null || nested === undefined) return flat
+  if (typeof nested !== 'object' || Array.isArray(nested)) return data
+  return { ...nested, ...flat }
+}
+
+function withWhatCame(message: string, data: unknown, path: (string | number)[]): string {
+  let came: unknown = data
+  for (const key of path) {
+    came =
+      came !== null && typeof came === 'object' ? (came as Record<string, unknown>)[key] : undefined
+  }
+  return `${message}; got ${show(came)}`
+}
+
+function toConfigOut({ id, name, data, tags, created_at, updated_at }: ConfigRow): ConfigOut {
+  return { id, created_at, updated_at, tags: JSON.parse(tags), name, data: JSON.parse(data) }
+}
+
+function notFound(id: string): ChapkitError {
+  return new ChapkitError('not-found', `Config ${id} not found`)
+}

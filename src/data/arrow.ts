@@ -1,0 +1,46 @@
+import { type Column, cellsOf } from './columns.ts'
+
+/** What chapkit promises of an Arrow table without knowing the package's types. */
+export interface ArrowTable {
+  readonly numRows: number
+  readonly numCols: number
+  getChild(name: string): { readonly length: number; get(row: number): unknown } | null
+}
+
+/** An Arrow table: integers and numbers as Float64, text as Utf8, mixed columns as Utf8 of JSON. */
+export async function toArrowTable(columns: readonly Column[]): Promise<ArrowTable> {
+  const arrow = await importArrow()
+  const vectors = columns.map((column): [string, InstanceType<typeof arrow.Vector>] => [
+    column.name,
+    arrow.vectorFromArray(arrowCells(column), arrowType(column, arrow)),
+  ])
+  return new arrow.Table(Object.fromEntries(vectors)) as unknown as ArrowTable
+}
+
+type Arrow = typeof import('apache-arrow')
+
+async function importArrow(): Promise<Arrow> {
+  try {
+    return await import('apache-arrow')
+  } catch (cause) {
+    throw new Error('Cannot import `apache-arrow`. Install it: npm install apache-arrow', { cause })
+  }
+}
+
+function arrowType(column: Column, arrow: Arrow) {
+  switch (column.type) {
+    case 'integer':
+    case 'number':
+      return new arrow.Float64()
+    case 'boolean':
+      return new arrow.Bool()
+    default:
+      return new arrow.Utf8()
+  }
+}
+
+function arrowCells(column: Column): unknown[] {
+  const cells = cellsOf(column)
+  if (column.type !== 'any') return cells
+  return cells.map((cell) => (cell === null ? null : JSON.stringify(cell)))
+}

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest'
+import { DataFrame } from './frame.ts'
+import type { Aggregation } from './group.ts'
+
+const frame = DataFrame.fromColumns({
+  location: ['b', 'a', 'b', 'a', 'b', null],
+  year: [2020, 2020, 2021, 2020, 2020, 2021],
+  cases: [1, 2, null, 4, 6, null],
+  name: ['z', null, 'x', 'y', 'w', null],
+})
+
+function byLocation(column: string, how: Aggregation) {
+  return frame
+    .groupBy('location')
+    .aggregate({ out: [column, how] })
+    .toRecords()
+    .map((row) => row.out)
+}
+
+test.each<[Aggregation, unknown[]]>([
+  ['count', [2, 2, 0]],
+  ['sum', [7, 6, null]],
+  ['mean', [3.5, 3, null]],
+  ['min', [1, 2, null]],
+  ['max', [6, 4, null]],
+  ['median', [3.5, 3, null]],
+  ['std', [Math.sqrt(12.5), Math.SQRT2, null]],
+  ['first', [1, 2, null]],
+  ['last', [6, 4, null]],
+])('%s leaves nulls out, and is null of nothing', (how, expected) => {
+  expect(byLocation('cases', how)).toEqual(expected)
+})
+
+test('text has a first, a last, a smallest and a largest value, but no mean', () => {
+  expect(byLocation('name', 'min')).toEqual(['w', 'y', null])
+  expect(byLocation('name', 'max')).toEqual(['z', 'y', null])
+  expect(byLocation('name', 'first')).toEqual(['z', 'y', null])
+  expect(() => byLocation('name', 'mean')).toThrow('Expected numbers in column `name`')
+})
+
+test('groups stand in the order in which their keys first appear', () => {
+  const result = frame.groupBy(['location', 'year']).aggregate({ n: ['cases', 'count'] })
+  expect(result.toRecords()).toEqual([
+    { location: 'b', year: 2020, n: 2 },
+    { location: 'a', year: 2020, n: 2 },
+    { location: 'b', year: 2021, n: 0 },
+    { location: null, year: 2021, n: 0 },
+  ])
+})
+
+test('a function aggregates the rows of its group', () => {
+  const result = frame.groupBy('location').aggregate({ rows: (group) => group.length })
+  expect(result.toRecords().map((row) => row.rows)).toEqual([3, 2, 1])
+})
+
+test('groups can be walked as frames', () => {
+  const grouped = frame.groupBy('location')
+  expect(grouped.size).toBe(3)
+  expect([...grouped].map((group) => group.unique('location'))).toEqual([['b'], ['a'], [null]])
+})
+
+test('a NaN is not hidden by an aggregation', () => {
+  const wrong = DataFrame.fromColumns({ k: ['a', 'a'], x: [1, Number.NaN] }).groupBy('k')
+  for (const how of ['sum', 'mean', 'min', 'max', 'median', 'std'] as const) {
+    expect(wrong.aggregate({ out: ['x', how] }).get(0, 'out')).toBeNaN()
+  }
+})
+
+test('an unknown aggregation, an unknown column and a result named as a key are refused', () => {
+  const grouped = frame.groupBy('location')
+  expect(() => grouped.aggregate({ x: ['cases', 'mode' as Aggregation] })).toThrow('got `mode`')
+  expect(() => grouped.aggregate({ x: ['nope', 'sum'] })).toThrow('No column `nope`')
+  expect(() => grouped.aggregate({ location: ['cases', 'sum'] })).toThrow('it is a key')
+})
+
+test('a frame without rows has no groups', () => {
+  const grouped = frame.head(0).groupBy('location')
+  expect(grouped.aggregate({ n: ['cases', 'sum'] }).toJson()).toEqual({
+    columns: ['location', 'n'],
+    data: [],
+  })
+})

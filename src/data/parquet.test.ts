@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest'
+import { ChapkitError } from '../errors.ts'
+import { frameToParquet, parquetToFrame } from './parquet.ts'
+import type { Cell } from './schema.ts'
+
+const roundTrip = async (data: Cell[][]) =>
+  (await parquetToFrame(await frameToParquet({ columns: data[0]!.map((_, at) => `c${at}`), data })))
+    .data
+
+test('every kind of column comes back with its nulls', async () => {
+  const data = [
+    [1, 1.5, 'a', true, null, 'x'],
+    [null, null, null, null, null, 2],
+    [0, 1e-9, '', false, null, false],
+  ]
+  expect(await roundTrip(data)).toEqual(data)
+})
+
+test('integers beyond 2^31 come back as numbers', async () => {
+  const data = [[2 ** 31], [-(2 ** 40)], [Number.MAX_SAFE_INTEGER]]
+  expect(await roundTrip(data)).toEqual(data)
+})
+
+test('integers that no number holds make their column text', async () => {
+  const { parquetWriteBuffer } = await import('hyparquet-writer')
+  const file = parquetWriteBuffer({
+    columnData: [{ name: 'id', data: [1n, null, 2n ** 60n], type: 'INT64' }],
+  })
+  expect((await parquetToFrame(new Uint8Array(file))).data).toEqual([
+    ['1'],
+    [null],
+    ['1152921504606846976'],
+  ])
+})
+
+test('dates become days and timestamps ISO 8601', async () => {
+  const { parquetWriteBuffer } = await import('hyparquet-writer')
+  const when = new Date('2024-02-29T12:30:00Z')
+  const file = parquetWriteBuffer({
+    columnData: [
+      { name: 'day', data: [when, null] },
+      { name: 'time', data: [when, null] },
+    ],
+    schema: [
+      { name: 'root', num_children: 2 },
+      { name: 'day', type: 'INT32', converted_type: 'DATE', repetition_type: 'OPTIONAL' },
+      {
+        name: 'time',
+        type: 'INT64',
+        converted_type: 'TIMESTAMP_MILLIS',
+        repetition_type: 'OPTIONAL',
+      },
+    ],
+  })
+  expect((await parquetToFrame(new Uint8Array(file))).data).toEqual([
+    ['2024-02-29', '2024-02-29T12:30:00.000Z'],
+    [null, null],
+  ])
+})
+
+test('several row groups come back as one frame', async () => {
+  const data = Array.from({ length: 5000 }, (_, row): Cell[] => [row, `r${row % 7}`])
+  expect(await roundTrip(data)).toEqual(data)
+})
+
+test('a frame without rows keeps its columns', async () => {
+  const frame = { columns: ['a', 'b'], data: [] }
+  expect(await parquetToFrame(await frameToParquet(frame))).toEqual(frame)
+})
+
+test.each([[new Uint8Array()], [new TextEncoder().encode('a,b\n1,2\nand so on, and so on')]])(
+  'bytes that are no Parquet are refused',
+  async (bytes) => {
+    const error = await parquetToFrame(bytes).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(ChapkitError)
+    expect(error).toMatchObject({
+      code: 'validation-failed',
+      message: expect.stringContaining('Parquet'),
+    })
+  },
+)
+
+test('nested values are refused by column and row', async () => {
+  const { parquetWriteBuffer } = await import('hyparquet-writer')
+  const file = parquetWriteBuffer({
+    columnData: [{ name: 'tags', data: [{ a: 1 }], type: 'JSON' }],
+  })
+  await expect(parquetToFrame(new Uint8Array(file))).rejects.toThrow(
+    'column `tags`, got an object in row 0',
+  )
+})

@@ -1,0 +1,27 @@
+import type { Queries } from './tables.ts'
+
+export interface WriteOptions {
+  /**
+   * Whether the write must survive a power cut before it is acknowledged. A write that is not durable survives the death
+   * of the process, and power loss once any later durable write is acknowledged. Default true.
+   */
+  durable?: boolean
+}
+
+/** A database with many readers and one writer. */
+export interface Database extends AsyncDisposable {
+  /** For queries outside of a write: sees what is committed. */
+  readonly read: Queries
+  /**
+   * Runs a step in a transaction and resolves after its commit. Steps that arrive together share one commit, each behind its own
+   * savepoint, so a step that throws undoes only itself. Reads that a decision rests on belong inside, on `tx`.
+   * A step must not wait for anything but `tx`: everyone else's writes wait for it.
+   */
+  write<Result>(step: (tx: Queries) => Promise<Result>, options?: WriteOptions): Promise<Result>
+  /** Runs a step by itself and outside of any shared commit: schema changes at start. */
+  migrate(step: (db: Queries) => Promise<void>): Promise<void>
+  close(): Promise<void>
+}
+
+/** A write that belongs into the same transaction as the one whose result it is given. */
+export type Along<Result> = (tx: Queries, result: Result) => Promise<void>

@@ -1,0 +1,187 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import BetterSqlite from 'better-sqlite3'
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import { ChapkitError } from '../errors.ts'
+import type { Database } from './database.ts'
+import type { Queries, Tables } from './tables.ts'
+import { createWriter } from './writer.ts'
+
+type Handle = BetterSqlite.Database
+
+/** Versions 3.7.0 to 3.51.2 can corrupt a WAL database that has two connections (the WAL-reset race). */
+const minimumVersion = [3, 51, 3] as const
+
+/**
+ * Opens an SQLite database: a file, or `:memory:`. A file has one connection for writing and one for reading (WAL, FULL);
+ * a memory database has a single one, whose readers wait while a commit is being made.
+ */
+export function openSqlite(file: string): Database {
+  const memory = file === ':memory:'
+  if (!memory) mkdirSync(dirname(file), { recursive: true })
+  const writeHandle = new BetterSqlite(file)
+  assertVersion(writeHandle)
+  if (!memory) {
+    writeHandle.pragma('journal_mode = WAL')
+    writeHandle.pragma('journal_size_limit = 67108864')
+    writeHandle.pragma('wal_autocheckpoint = 1000')
+  }
+  for (const pragma of [
+    'foreign_keys = ON',
+    'busy_timeout = 5000',
+    'trusted_schema = OFF',
+    'cell_size_check = ON',
+    'temp_store = MEMORY',
+  ]) {
+    writeHandle.pragma(pragma)
+  }
+  // After WAL: better-sqlite3 is compiled to fall to NORMAL with the first statement in WAL mode.
+  writeHandle.prepare('SELECT 1').get()
+  writeHandle.pragma('synchronous = FULL')
+
+  const connection = sqliteConnection(writeHandle)
+  const writeQueries = kyselyOn(connection)
+  let syncing = true
+  const writer = createWriter(writeQueries, {
+    begin(durable) {
+      // The level of a WAL commit: FULL syncs the log, and with it every earlier commit; NORMAL leaves it to a later one.
+      if (durable !== syncing) writeHandle.pragma(`synchronous = ${durable ? 'FULL' : 'NORMAL'}`)
+      syncing = durable
+      writeHandle.exec('BEGIN IMMEDIATE')
+    },
+    commit: () => void writeHandle.exec('COMMIT'),
+    rollback: () => void (writeHandle.inTransaction && writeHandle.exec('ROLLBACK')),
+    toError: toStorageError,
+  })
+
+  let readHandle: Handle | null = null
+  let read: Queries
+  if (memory) {
+    read = kyselyOn(connection, () => writer.idle())
+  } else {
+    readHandle = new BetterSqlite(file, { fileMustExist: true })
+    readHandle.pragma('query_only = ON')
+    readHandle.pragma('busy_timeout = 5000')
+    read = kyselyOn(sqliteConnection(readHandle))
+  }
+
+  async function close() {
+    await writer.close()
+    readHandle?.close()
+    writeHandle.close()
+  }
+
+  return {
+    read,
+    write: writer.write,
+    migrate: (step) => step(writeQueries),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function assertVersion(handle: Handle) {
+  const { version } = handle.prepare('SELECT sqlite_version() AS version').get() as {
+    version: string
+  }
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
+  const [a, b, c] = minimumVersion
+  if (major * 1e6 + minor * 1e3 + patch >= a * 1e6 + b * 1e3 + c) return
+  throw new Error(
+    `SQLite ${version} can corrupt a database in WAL mode; ${minimumVersion.join('.')} or later is needed`,
+  )
+}
+
+/** Kysely over one synchronous connection. `ready` holds readers back while the connection is in a transaction of others. */
+function kyselyOn(
+  connection: DatabaseConnection,
+  ready?: () => Promise<void> | undefined,
+): Queries {
+  const driver: Driver = {
+    init: async () => {},
+    async acquireConnection() {
+      await ready?.()
+      return connection
+    },
+    releaseConnection: async () => {},
+    beginTransaction: async (on) => void (await on.executeQuery(CompiledQuery.raw('BEGIN'))),
+    commitTransaction: async (on) => void (await on.executeQuery(CompiledQuery.raw('COMMIT'))),
+    rollbackTransaction: async (on) => void (await on.executeQuery(CompiledQuery.raw('ROLLBACK'))),
+    destroy: async () => {},
+  }
+  return new Kysely<Tables>({
+    dialect: {
+      createAdapter: () => new SqliteAdapter(),
+      createDriver: () => driver,
+      createIntrospector: (db) => new SqliteIntrospector(db),
+      createQueryCompiler: () => new SqliteQueryCompiler(),
+    },
+  })
+}
+
+/** Statements are compiled once per text: preparing costs more than most of them take to run. */
+function sqliteConnection(handle: Handle): DatabaseConnection {
+  const statements = new Map<string, BetterSqlite.Statement>()
+
+  function prepare(text: string): BetterSqlite.Statement {
+    let statement = statements.get(text)
+    if (!statement) {
+      statement = handle.prepare(text)
+      if (statements.size >= 500) statements.clear()
+      statements.set(text, statement)
+    }
+    return statement
+  }
+
+  return {
+    async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+      try {
+        const statement = prepare(query.sql)
+        if (statement.reader) return { rows: statement.all(query.parameters) as Row[] }
+        const { changes, lastInsertRowid } = statement.run(query.parameters)
+        return {
+          rows: [],
+          numAffectedRows: BigInt(changes),
+          insertId: BigInt(lastInsertRowid),
+        }
+      } catch (error) {
+        throw toStorageError(error)
+      }
+    },
+    async *streamQuery<Row>(query: CompiledQuery): AsyncIterableIterator<QueryResult<Row>> {
+      // A statement of its own: the cached one would be busy until the reader is done.
+      for (const row of handle.prepare(query.sql).iterate(query.parameters))
+        yield { rows: [row as Row] }
+    },
+  }
+}
+
+/** Storage that is full or failing, as an answer that says so; anything else as it came. */
+function toStorageError(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (code === 'SQLITE_FULL') {
+    return new ChapkitError('storage-full', 'The disk of the service is full; nothing was stored', {
+      cause: error,
+    })
+  }
+  if (/^SQLITE_(IOERR|BUSY|READONLY|CANTOPEN|NOMEM)/.test(code)) {
+    return new ChapkitError(
+      'unavailable',
+      'The database cannot be used right now; nothing was stored',
+      {
+        cause: error,
+        headers: { 'retry-after': '5' },
+      },
+    )
+  }
+  return error
+}

@@ -1,0 +1,121 @@
+import type { Generated, Kysely } from 'kysely'
+
+/**
+ * Every table with its columns, as the migrations leave them. Timestamps are text `YYYY-MM-DDThh:mm:ss.sssZ`, JSON is text,
+ * flags are 0 or 1. Every table of a tenant's things carries `tenant` ('' until there are several).
+ */
+export interface Tables {
+  config: ConfigTable
+  artifact: ArtifactTable
+  config_artifact: ConfigArtifactTable
+  blob: BlobTable
+  blob_ref: BlobRefTable
+  job: JobTable
+  job_log: JobLogTable
+  idempotency: IdempotencyTable
+}
+
+/** The database, or a transaction on it: what every store takes. */
+export type Queries = Kysely<Tables>
+
+interface Owned {
+  tenant: Generated<string>
+  created_by: string | null
+}
+
+export interface ConfigTable extends Owned {
+  id: string
+  name: string
+  data: string
+  tags: string
+  created_at: string
+  updated_at: string
+}
+
+export interface ArtifactTable extends Owned {
+  id: string
+  parent_id: string | null
+  level: number
+  /** `ml_training_workspace`, `ml_prediction`, `ml_prediction_workspace`; null for generic artifacts. */
+  ml_type: string | null
+  /** The artifact's `data` as JSON text, without its `content`. */
+  data: string
+  /** Where in `data` the member `"content":…,` belongs; null when there is no content. */
+  content_offset: number | null
+  /** How the content's blob is read: JSON text, plain bytes, or the manifest of a workspace. */
+  content_kind: 'json' | 'bytes' | 'workspace' | null
+  content_type: string | null
+  content_hash: string | null
+  /** Bytes of the blob, or of the zip that a manifest stands for. */
+  content_size: number | null
+  lineage: string | null
+  tags: string
+  created_at: string
+  updated_at: string
+}
+
+export interface ConfigArtifactTable {
+  tenant: Generated<string>
+  config_id: string
+  artifact_id: string
+}
+
+export interface BlobTable {
+  hash: string
+  size: number
+  crc32: number
+  /** The bytes themselves when small; null when they lie in the blob store. */
+  bytes: Uint8Array | null
+  renewed_at: string
+}
+
+export interface BlobRefTable {
+  hash: string
+  /** `artifact:<id>` or `job:<id>`. */
+  owner: string
+}
+
+export interface JobTable extends Owned {
+  id: string
+  type: string
+  status: 'pending' | 'running' | 'completed' | 'failed' | 'canceled'
+  payload: string
+  /** What the job works on (config of a training, model of a prediction): it cannot be deleted meanwhile. */
+  subject_id: string | null
+  artifact_id: string | null
+  attempt: number
+  /** Random, new with every claim; every later write of that run carries it. */
+  token: string | null
+  /** The start of the service that claimed it. */
+  boot: string | null
+  host_deaths: number
+  service_deaths: number
+  cancel_requested: number
+  progress: string | null
+  error: string | null
+  error_traceback: string | null
+  priority: number
+  run_at: string
+  submitted_at: string
+  started_at: string | null
+  finished_at: string | null
+}
+
+export interface JobLogTable {
+  job_id: string
+  seq: number
+  time: string
+  stream: string
+  line: string
+}
+
+export interface IdempotencyTable {
+  /** Hash of tenant, principal, method, route and key. */
+  scope: string
+  fingerprint: string
+  status: number
+  headers: string
+  body: string
+  job_id: string | null
+  created_at: string
+}

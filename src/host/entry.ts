@@ -1,0 +1,177 @@
+import { once } from 'node:events'
+import { flushCompileCache } from 'node:module'
+import { basename, extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { ModelRunner } from '../ml/runner.ts'
+import { createExecutor, type Executor, failure } from './execute.ts'
+import { createLogLimit } from './output.ts'
+import type { FromHost, HostParameters, ToHost } from './protocol.ts'
+import type { RunEvents, RunRequest } from './run.ts'
+
+/*
+ * The program of a model host: `node entry.ts MODULE PARAMETERS`, started by hosts.ts and by nothing else. It imports
+ * the user's module and runs what it is sent, one run at a time.
+ */
+
+type Message<From = FromHost> = From extends unknown ? Omit<From, 'chapkit'> : never
+
+const reportEveryMs = 100
+
+await main(process.argv[2]!, JSON.parse(process.argv[3]!) as HostParameters)
+
+async function main(module: string, parameters: HostParameters): Promise<void> {
+  writeSynchronously(process.stdout)
+  writeSynchronously(process.stderr)
+  let active: { id: number; controller: AbortController; events: BufferedEvents } | undefined
+  let executor: Executor | undefined
+  let isEnding = false
+
+  const watch = new Worker(new URL(`./watch${extname(import.meta.url)}`, import.meta.url), {
+    workerData: parameters,
+  })
+  watch.on('error', die)
+  const watching = once(watch, 'message')
+  // An exception that no run can catch, such as one in a timer: the state of the process is unknown from here on.
+  process.on('uncaughtException', die)
+
+  process.on('message', (message: ToHost) => {
+    if (isEnding) return
+    if (message.type === 'run') void run(message.id, message.request)
+    else if (message.type === 'end') void end()
+    else if (message.id === active?.id) active.controller.abort()
+  })
+
+  try {
+    const runner = await importRunner(module)
+    // No model may block this thread before the other one is there.
+    await watching
+    executor = createExecutor(runner)
+  } catch (error) {
+    die(error)
+    return
+  }
+  flushCompileCache()
+  send({ type: 'ready' })
+
+  async function run(id: number, request: RunRequest): Promise<void> {
+    const controller = new AbortController()
+    const events = bufferEvents(id)
+    active = { id, controller, events }
+    const outcome = await executor!.execute(request, { signal: controller.signal, events })
+    // An uncaught exception was quicker and has answered.
+    if (isEnding) return
+    events.flush()
+    active = undefined
+    answer(id, outcome, false)
+  }
+
+  function answer(
+    id: number,
+    outcome: Awaited<ReturnType<Executor['execute']>>,
+    ends: boolean,
+    sent?: () => void,
+  ): void {
+    const rss = process.memoryUsage.rss()
+    send({ type: 'answer', id, outcome, rss, models: executor?.models() ?? [], ends }, sent)
+  }
+
+  async function end(): Promise<void> {
+    isEnding = true
+    try {
+      await executor?.cleanup()
+    } catch (error) {
+      console.error('cleanup failed:', error)
+    }
+    process.exit(0)
+  }
+
+  function die(error: unknown): void {
+    if (isEnding) return
+    isEnding = true
+    const exit = () => process.exit(1)
+    const failed = failure(error)
+    if (!executor) {
+      send({ type: 'unfit', error: failed.error, traceback: failed.traceback }, exit)
+    } else if (active) {
+      active.events.flush()
+      answer(active.id, failed, true, exit)
+    } else {
+      console.error(failed.traceback ?? failed.error)
+      exit()
+    }
+    setTimeout(exit, 1000)
+  }
+}
+
+/**
+ * Without this a model that prints and computes on fills its own memory with what it printed, and what it said last comes
+ * after its answer or, when it crashes, never. Node has no public name for it.
+ */
+function writeSynchronously(stream: NodeJS.WriteStream): void {
+  const { _handle } = stream as { _handle?: { setBlocking?(isBlocking: boolean): void } }
+  _handle?.setBlocking?.(true)
+}
+
+/** The runner of the user's module: of the service that it exports as default, or exported by itself. */
+async function importRunner(module: string): Promise<ModelRunner> {
+  const exported = (await import(module)) as {
+    default?: { spec?: { runner?: ModelRunner } }
+    runner?: ModelRunner
+  }
+  const runner = exported.default?.spec?.runner ?? exported.runner
+  if (typeof runner?.train === 'function' && typeof runner.predict === 'function') return runner
+  const found = Object.keys(exported).join(', ') || 'nothing'
+  throw new Error(
+    `${basename(module)} exports no model: expected \`export default service\` with what build() returned, or \`export const runner\`; it exports ${found}`,
+  )
+}
+
+type BufferedEvents = RunEvents & { flush(): void }
+
+/**
+ * Events as messages. Lines go at once, for the model may compute on without a turn of the event loop; progress and
+ * metrics, which replace each other, at most every 100 ms.
+ */
+function bufferEvents(id: number): BufferedEvents {
+  const limit = createLogLimit((stream, line) => send({ type: 'log', id, stream, line }))
+  let progress: { fraction: number | null; message: string | null } | undefined
+  let metrics: Record<string, number> | undefined
+  let sentAt = Number.NEGATIVE_INFINITY
+  let timer: NodeJS.Timeout | undefined
+
+  return {
+    onLog: limit.add,
+    onProgress(fraction, message) {
+      progress = { fraction, message }
+      report()
+    },
+    onMetrics(values) {
+      metrics = { ...metrics, ...values }
+      report()
+    },
+    flush,
+  }
+
+  function report(): void {
+    const wait = sentAt + reportEveryMs - performance.now()
+    if (wait <= 0) flush()
+    else timer ??= setTimeout(flush, wait)
+  }
+
+  function flush(): void {
+    clearTimeout(timer)
+    timer = undefined
+    if (!progress && !metrics) return
+    if (progress) send({ type: 'progress', id, ...progress })
+    if (metrics) send({ type: 'metrics', id, values: metrics })
+    progress = undefined
+    metrics = undefined
+    sentAt = performance.now()
+  }
+}
+
+function send(message: Message, sent?: () => void): void {
+  // The channel may have closed under us; then the watch ends this process.
+  if (!process.connected) return
+  process.send!({ chapkit: 'host', ...message }, undefined, undefined, () => sent?.())
+}

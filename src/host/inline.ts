@@ -1,0 +1,50 @@
+import type { ModelRunner } from '../ml/runner.ts'
+import { createExecutor } from './execute.ts'
+import { createLogLimit } from './output.ts'
+import type { ModelHosts, RunEvents, RunOutcome } from './run.ts'
+
+/**
+ * Runs models in this process, with the same results: for tests, and where there is no module that a host could
+ * import. A model that computes blocks the process; one that ignores its signal is left to itself.
+ */
+export function createInlineHosts(runner: ModelRunner): ModelHosts {
+  const executor = createExecutor(runner)
+  const running = new Set<() => void>()
+  let isClosed = false
+  let cleaned: Promise<void> | undefined
+
+  return {
+    async run(request, { signal, events }): Promise<RunOutcome> {
+      if (isClosed || signal.aborted) return { status: 'aborted' }
+      const aborted = Promise.withResolvers<RunOutcome>()
+      const controller = new AbortController()
+      const abort = () => {
+        controller.abort()
+        aborted.resolve({ status: 'aborted' })
+      }
+      const limited: RunEvents = {
+        onLog: createLogLimit((stream, line) => events.onLog(stream, line)).add,
+        onProgress: (fraction, message) => events.onProgress(fraction, message),
+        onMetrics: (values) => events.onMetrics(values),
+      }
+      running.add(abort)
+      signal.addEventListener('abort', abort)
+      try {
+        const run = executor.execute(request, { signal: controller.signal, events: limited })
+        return await Promise.race([run, aborted.promise])
+      } finally {
+        signal.removeEventListener('abort', abort)
+        running.delete(abort)
+      }
+    },
+
+    warm: async () => {},
+    stats: () => ({ maximum: 1, count: 1, busy: running.size, queued: 0, restarts: 0, pids: [] }),
+    close() {
+      isClosed = true
+      for (const abort of running) abort()
+      cleaned ??= executor.cleanup()
+      return cleaned
+    },
+  }
+}

@@ -1,0 +1,80 @@
+import type { LogStream } from './run.ts'
+
+/** Longest line that is kept; the rest of a longer one is cut off. */
+const maximumLineBytes = 8 * 1024
+/** What one run may say in all, before the rest is dropped. */
+const maximumRunBytes = 4 * 1024 * 1024
+/** What a line costs besides its text, so that empty lines are not free. */
+const lineCost = 32
+
+export type LogLimit = ReturnType<typeof createLogLimit>
+
+/** Passes lines on until a run has said as much as one run may; then says so once and drops the rest. */
+export function createLogLimit(emit: (stream: LogStream, line: string) => void) {
+  let left = maximumRunBytes
+
+  return {
+    isSpent: (): boolean => left < 0,
+
+    add(stream: LogStream, line: string): void {
+      if (left < 0) return
+      const text = cut(line)
+      left -= text.length + lineCost
+      emit(stream, left < 0 ? '… output truncated: a run may log up to 4 MiB' : text)
+    },
+  }
+}
+
+function cut(line: string): string {
+  return line.length > maximumLineBytes ? `${line.slice(0, maximumLineBytes)}…` : line
+}
+
+export type LineSplitter = ReturnType<typeof createLineSplitter>
+
+/**
+ * Splits bytes into lines, as they come. Holds at most one line, and never more than its allowed length: a writer without
+ * line breaks fills no memory.
+ */
+export function createLineSplitter(emit: (line: string) => void) {
+  let begun: Buffer[] = []
+  let begunBytes = 0
+
+  return {
+    write(chunk: Buffer): void {
+      let start = 0
+      for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
+        hold(chunk.subarray(start, end))
+        finish()
+        start = end + 1
+      }
+      if (start < chunk.length) hold(chunk.subarray(start))
+    },
+
+    /** Ends a line that has no line break yet. */
+    flush(): void {
+      if (begunBytes > 0) finish()
+    },
+
+    /** Forgets what was begun. */
+    clear(): void {
+      begun = []
+      begunBytes = 0
+    },
+  }
+
+  function hold(part: Buffer): void {
+    // One byte more than is shown, so that the cut is seen; copied, so that a short rest does not hold its whole chunk.
+    const room = maximumLineBytes + 1 - begunBytes
+    if (room <= 0 || part.length === 0) return
+    begun.push(Buffer.from(part.subarray(0, room)))
+    begunBytes += Math.min(part.length, room)
+  }
+
+  function finish(): void {
+    const line = begun.length === 1 ? begun[0]! : Buffer.concat(begun)
+    begun = []
+    begunBytes = 0
+    const length = line.at(-1) === 13 ? line.length - 1 : line.length
+    emit(line.toString('utf8', 0, length))
+  }
+}

@@ -1,0 +1,84 @@
+import type { Readable } from 'node:stream'
+import { ChapkitError } from '../errors.ts'
+
+/** Bytes to download: how many, who they are, and how to read a part of them. */
+export interface Download {
+  size: number
+  /** Identity of the bytes, quoted. */
+  etag: string
+  type: string
+  filename: string
+  /** The bytes from `start` up to, not including, `end`. */
+  open: (start: number, end: number) => Promise<Readable | Uint8Array> | Readable | Uint8Array
+}
+
+export interface DownloadAnswer {
+  status: 200 | 206 | 304
+  headers: Record<string, string>
+  body: Readable | Uint8Array | undefined
+}
+
+interface DownloadHeaders {
+  range?: string | undefined
+  'if-range'?: string | undefined
+  'if-none-match'?: string | undefined
+}
+
+/**
+ * Answers a download with ranges and revalidation (RFC 9110 §§13–14): one range gives 206, several give the whole, none that
+ * fits gives 416.
+ */
+export async function answerDownload(
+  download: Download,
+  request: DownloadHeaders,
+  method: string,
+): Promise<DownloadAnswer> {
+  const { size, etag } = download
+  const shared = { etag, 'accept-ranges': 'bytes' }
+  if (matches(request['if-none-match'], etag))
+    return { status: 304, headers: shared, body: undefined }
+
+  const ranged = request['if-range'] === undefined || request['if-range'] === etag
+  const range = ranged ? parseRange(request.range, size) : null
+  const { start, end } = range ?? { start: 0, end: size }
+  const headers: Record<string, string> = {
+    ...shared,
+    'content-type': download.type,
+    'content-disposition': `attachment; filename=${download.filename}`,
+    'content-length': String(end - start),
+  }
+  if (range) headers['content-range'] = `bytes ${start}-${end - 1}/${size}`
+  const body = method === 'HEAD' ? undefined : await download.open(start, end)
+  return { status: range ? 206 : 200, headers, body }
+}
+
+function matches(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false
+  return (
+    header.trim() === '*' ||
+    header.split(',').some((each) => each.trim().replace(/^W\//, '') === etag)
+  )
+}
+
+/** One satisfiable range as [start, end), or null for the whole. Throws 416 when nothing of it is there. */
+function parseRange(
+  header: string | undefined,
+  size: number,
+): { start: number; end: number } | null {
+  const range = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? '')
+  if (!range || (range[1] === '' && range[2] === '')) return null
+  const [first, last] = [range[1] ?? '', range[2] ?? '']
+  const start = first === '' ? Math.max(0, size - Number(last)) : Number(first)
+  const end = first === '' || last === '' ? size : Math.min(size, Number(last) + 1)
+  if (first !== '' && last !== '' && Number(last) < start) return null
+  if (start >= size || end <= start) {
+    throw new ChapkitError(
+      'range-not-satisfiable',
+      `Expected a range within ${size} bytes, got ${header}`,
+      {
+        headers: { 'content-range': `bytes */${size}` },
+      },
+    )
+  }
+  return { start, end }
+}

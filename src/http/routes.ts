@@ -1,0 +1,245 @@
+import { Readable } from 'node:stream'
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Answered, IdempotentRequest } from '../idempotency/idempotency.ts'
+import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
+import { type PageQuery, type PageRequest, toPageRequest } from '../kernel/page.ts'
+import type { Permission } from '../permissions.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** SHA-256 of the body as it came, in hex; set when there is an `Idempotency-Key`. */
+    bodyHash?: () => string
+  }
+  interface FastifyContextConfig {
+    /** What a caller must be allowed to do. A route without it does not start. */
+    permission?: Permission
+    /** How the route reads in the OpenAPI document. */
+    doc?: RouteDoc
+  }
+}
+
+/** One possible answer of a route, for the OpenAPI document. */
+export interface Answer {
+  description: string
+  schema?: JsonSchema
+  example?: unknown
+  /** Default `application/json`. */
+  contentType?: string
+  headers?: Record<string, string>
+}
+
+/** How a route reads in the OpenAPI document. */
+export interface RouteDoc {
+  tag: string
+  summary: string
+  description?: string
+  query?: JsonSchema
+  body?: { schema: JsonSchema; example?: unknown; contentType?: string; required?: boolean }[]
+  /** Request headers with a meaning of their own, with their descriptions. */
+  headers?: Record<string, string>
+  /** By status. Problems of the catalogue are added by status alone in `problems`. */
+  answers: Record<number, Answer>
+  problems?: readonly number[]
+}
+
+type Part = StandardSchemaV1 | JsonSchema
+
+/** A route: what it is called, what it needs, what it takes and what it answers. */
+export interface Endpoint {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  url: string
+  permission: Permission
+  tag: string
+  summary: string
+  description?: string
+  query?: Part
+  /** Schema of a JSON body; the request is validated against it without coercion. */
+  body?: Part
+  bodyExample?: unknown
+  /** Bodies in other forms, for the document only. */
+  otherBodies?: RouteDoc['body']
+  headers?: RouteDoc['headers']
+  answers: Record<number, Answer>
+  problems?: readonly number[]
+}
+
+export interface RequestParts {
+  Params: { id: string }
+  Querystring: unknown
+  Body: unknown
+}
+
+/** Registers an endpoint: its schemas for validation, its permission, its entry in the OpenAPI document. */
+export function addEndpoint<Parts extends Partial<RequestParts> = RequestParts>(
+  app: FastifyInstance,
+  endpoint: Endpoint,
+  handler: (
+    request: FastifyRequest<Parts & RequestParts>,
+    reply: FastifyReply,
+  ) => Promise<unknown> | unknown,
+): void {
+  const { method, url, permission, tag, summary, description, headers, answers, problems } =
+    endpoint
+  const query = endpoint.query && toSchema(endpoint.query)
+  const body = endpoint.body && toSchema(endpoint.body)
+  const bodies = [
+    ...(body ? [{ schema: body, example: endpoint.bodyExample }] : []),
+    ...(endpoint.otherBodies ?? []),
+  ]
+  app.route({
+    method,
+    url,
+    schema: { ...(query && { querystring: query }), ...(body && { body }) },
+    config: {
+      permission,
+      doc: {
+        tag,
+        summary,
+        ...(description && { description }),
+        ...(query && { query }),
+        ...(bodies.length > 0 && { body: bodies }),
+        ...(headers && { headers }),
+        answers,
+        ...(problems && { problems }),
+      },
+    },
+    handler: handler as never,
+  })
+}
+
+function toSchema(part: Part): JsonSchema {
+  return '~standard' in part ? toJsonSchema(part as StandardSchemaV1) : part
+}
+
+/** The absolute URL of something just created, below the service's public address or the one the client used. */
+export function absoluteUrl(
+  request: FastifyRequest,
+  path: string,
+  publicUrl: string | null,
+): string {
+  return `${publicUrl ?? `${request.protocol}://${request.host}`}${path}`
+}
+
+/** The query part of a `Link` header that leads to the next page by key. */
+export function nextPageLink(request: FastifyRequest, after: string, size: number): string {
+  const query = new URLSearchParams(request.query as Record<string, string>)
+  query.set('after', after)
+  query.set('size', String(size))
+  return `<?${query}>; rel="next"`
+}
+
+const chunkSize = 1000
+
+/** Answers a list as clients of the contract expect it: an envelope, a page by key, or the whole as a bare array. */
+export async function sendList<Item extends { id: string }>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  list: {
+    /** The items of a page by key, in order. */
+    fetch: (page: PageRequest) => Promise<Item[]>
+    page: (page: number, size: number) => Promise<unknown>
+    /** Default `JSON.stringify`. */
+    toText?: (item: Item) => string
+  },
+): Promise<unknown> {
+  const toText = list.toText ?? ((item: Item) => JSON.stringify(item))
+  const wanted = toPageRequest(request.query as PageQuery)
+  reply.type('application/json')
+  if (wanted.kind === 'number') return reply.send(await list.page(wanted.page, wanted.size))
+  if (wanted.kind === 'key') {
+    const items = await list.fetch(wanted)
+    const last = items.at(-1)
+    if (last && items.length === wanted.size) {
+      reply.header('link', nextPageLink(request, last.id, wanted.size))
+    }
+    return reply.send(`[${items.map(toText).join(',')}]`)
+  }
+  const first = await list.fetch({ kind: 'key', after: null, size: chunkSize })
+  if (first.length < chunkSize) return reply.send(`[${first.map(toText).join(',')}]`)
+  return reply.send(Readable.from(wholeList(first, list.fetch, toText)))
+}
+
+/** The whole list as JSON text, a chunk at a time: a long list must not stand in memory. */
+async function* wholeList<Item extends { id: string }>(
+  first: Item[],
+  fetch: (page: PageRequest) => Promise<Item[]>,
+  toText: (item: Item) => string,
+): AsyncGenerator<string> {
+  let items = first
+  let separator = '['
+  while (items.length > 0) {
+    yield separator + items.map(toText).join(',')
+    separator = ','
+    const last = items.at(-1)
+    items =
+      last && items.length === chunkSize
+        ? await fetch({ kind: 'key', after: last.id, size: chunkSize })
+        : []
+  }
+  yield ']'
+}
+
+/** What an idempotent route needs of a request. */
+export function toIdempotentRequest(request: FastifyRequest): IdempotentRequest {
+  return {
+    key: request.headers['idempotency-key'] as string | undefined,
+    principal: '',
+    method: request.method,
+    route: request.routeOptions.url ?? '',
+    fingerprint: () => request.bodyHash?.() ?? '',
+  }
+}
+
+/** Sends an answer that was kept with its key, or has just been made. */
+export function sendAnswered(
+  reply: FastifyReply,
+  { answered, replayed }: { answered: Answered; replayed: boolean },
+): unknown {
+  if (replayed) reply.header('idempotency-replayed', 'true')
+  return reply
+    .code(answered.status)
+    .headers(answered.headers)
+    .type('application/json')
+    .send(answered.body)
+}
+
+export const idempotencyHeader = {
+  'Idempotency-Key':
+    'A request sent again with the same key and body gets the first answer again, for 24 hours',
+} as const
+
+/** Which of the standard verbs a collection offers. Without `read` there is no `$schema` and no `$stats` either. */
+export interface CrudVerbs {
+  create: boolean
+  read: boolean
+  update: boolean
+  delete: boolean
+}
+
+/** What every `$stats` answers. */
+export const statsAnswer = {
+  description: 'The number of entities',
+  schema: { type: 'object', required: ['total'], properties: { total: { type: 'integer' } } },
+  example: { total: 12 },
+} as const
+
+/** Pieces of JSON as one answer; only long content is streamed. */
+export async function sendPieces(
+  reply: FastifyReply,
+  pieces: (string | Readable)[],
+): Promise<unknown> {
+  reply.type('application/json')
+  if (pieces.every((piece) => typeof piece === 'string')) return reply.send(pieces.join(''))
+  return reply.send(
+    Readable.from(
+      (async function* () {
+        for (const piece of pieces) {
+          if (typeof piece === 'string') yield Buffer.from(piece)
+          else yield* piece
+        }
+      })(),
+      { objectMode: false },
+    ),
+  )
+}

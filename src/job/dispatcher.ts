@@ -1,0 +1,240 @@
+import type { Queries } from '../db/tables.ts'
+import type { Engine } from '../engine/engine.ts'
+import { ChapkitError, toError } from '../errors.ts'
+import { pause } from '../kernel/abort.ts'
+import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import type { Claim, Jobs } from './jobs.ts'
+import type { JobProgress, LogLine } from './schema.ts'
+
+/** How a run of a job ended. */
+export type JobOutcome =
+  /** `along` writes the result; it commits together with the final state. */
+  | { status: 'completed'; along: (tx: Queries) => Promise<void> }
+  | {
+      status: 'failed'
+      error: string
+      traceback: string | null
+      along?: (tx: Queries) => Promise<void>
+    }
+  | { status: 'host-died'; reason: string }
+  /** The signal aborted: canceled, or the service stops. */
+  | { status: 'aborted' }
+  /** Something around the model failed that will be whole again, such as a full disk. */
+  | { status: 'retry'; afterMs: number }
+
+export interface JobContext {
+  signal: AbortSignal
+  log: (stream: LogLine['stream'], line: string) => void
+  progress: (progress: JobProgress) => void
+}
+
+export type JobHandler = (claim: Claim, context: JobContext) => Promise<JobOutcome>
+
+export interface DispatcherDeps {
+  jobs: Jobs
+  engine: Engine
+  /** By job type. */
+  handlers: Readonly<Record<string, { run: JobHandler; concurrency: number }>>
+  now: Clock
+  newToken: () => string
+  onError: (error: unknown, message: string) => void
+}
+
+/** Lines of one job's log beyond which only the fact is kept. */
+const maximumLines = 20_000
+/** How often what a run reports is written, in milliseconds. */
+const reportInterval = 250
+/** How long to wait after a failing database before asking it again. */
+const errorPause = 1000
+/** How long to wait before trying again what the disk refused. */
+const storagePause = 2000
+
+export type Dispatcher = ReturnType<typeof createDispatcher>
+
+/** Claims and runs jobs, each type up to its concurrency, whenever the engine rings. */
+export function createDispatcher({
+  jobs,
+  engine,
+  handlers,
+  now,
+  newToken,
+  onError,
+}: DispatcherDeps) {
+  const active = new Map<string, number>()
+  const runs = new Map<Promise<void>, AbortController>()
+  /** Types that were rung for while all their runs were taken. */
+  const again = new Set<string>()
+  let stopping = false
+
+  function fill(type: string) {
+    const handler = handlers[type]
+    if (!handler || stopping) return
+    if ((active.get(type) ?? 0) >= handler.concurrency) {
+      // The claims under way may have looked before this job was there: they look again.
+      again.add(type)
+      return
+    }
+    active.set(type, (active.get(type) ?? 0) + 1)
+    const controller = new AbortController()
+    const run = claimAndRun(type, handler.run, controller)
+      .catch((error: unknown) => {
+        onError(error, 'job.run.failed')
+        setTimeout(() => fill(type), errorPause).unref()
+        return false
+      })
+      .then((ran) => {
+        active.set(type, (active.get(type) ?? 1) - 1)
+        runs.delete(run)
+        if (again.delete(type) || ran) fill(type)
+      })
+    runs.set(run, controller)
+  }
+
+  /** False when there was nothing to do. */
+  async function claimAndRun(
+    type: string,
+    run: JobHandler,
+    controller: AbortController,
+  ): Promise<boolean> {
+    const claim = await jobs.claim(type, newToken())
+    if (!claim) return false
+    fill(type)
+    const detach = jobs.attach(claim, controller)
+    const lastSeq = claim.attempt === 1 ? 0 : await jobs.lastSeq(claim.id)
+    const reporter = createReporter(claim, jobs, now, onError, lastSeq)
+    try {
+      // A cancel may have come between claim and attach.
+      if (await jobs.isCancelRequested(claim.id)) controller.abort(new Error('canceled'))
+      const outcome = await run(claim, {
+        signal: controller.signal,
+        log: reporter.log,
+        progress: reporter.progress,
+      }).catch((thrown: unknown): JobOutcome => {
+        onError(thrown, 'job.handler.failed')
+        if (isStorageTrouble(thrown)) return { status: 'retry', afterMs: storagePause }
+        return { status: 'failed', error: describe(toError(thrown)), traceback: null }
+      })
+      await settleAtLast(claim, outcome, await reporter.close())
+    } finally {
+      detach()
+    }
+    return true
+  }
+
+  /** An outcome is not dropped because the disk is full: it is written when there is room again. */
+  async function settleAtLast(claim: Claim, outcome: JobOutcome, lines: LogLine[]) {
+    for (;;) {
+      try {
+        return await settle(claim, outcome, lines)
+      } catch (error) {
+        onError(error, 'job.settle.failed')
+        if (!isStorageTrouble(error) || stopping) return
+        await pause(storagePause)
+      }
+    }
+  }
+
+  async function settle(claim: Claim, outcome: JobOutcome, lines: LogLine[]) {
+    const withLines = (along?: (tx: Queries) => Promise<void>) => async (tx: Queries) => {
+      await jobs.appendLines(tx, claim, lines)
+      await along?.(tx)
+    }
+    switch (outcome.status) {
+      case 'completed':
+        return jobs.complete(claim, withLines(outcome.along))
+      case 'failed':
+        return jobs.fail(claim, outcome.error, outcome.traceback, withLines(outcome.along))
+      case 'host-died':
+        return jobs.hostDied(claim, outcome.reason, withLines())
+      case 'retry':
+        return jobs.handBack(claim, withLines(), now() + outcome.afterMs)
+      case 'aborted':
+        return (await jobs.isCancelRequested(claim.id))
+          ? jobs.canceled(claim, withLines())
+          : jobs.handBack(claim, withLines())
+    }
+  }
+
+  return {
+    start: (): void => engine.run(({ type }) => fill(type)),
+
+    /** Claims nothing more, waits up to `graceMs` for what runs, then aborts it: it goes back to the queue. */
+    async stop(graceMs: number, atOnce: AbortSignal): Promise<void> {
+      stopping = true
+      const cut = () => {
+        for (const controller of runs.values()) controller.abort(new Error('service stops'))
+      }
+      const timer = setTimeout(cut, graceMs)
+      if (atOnce.aborted) cut()
+      atOnce.addEventListener('abort', cut, { once: true })
+      while (runs.size > 0) await Promise.allSettled(runs.keys())
+      clearTimeout(timer)
+      atOnce.removeEventListener('abort', cut)
+    },
+
+    /** Runs by type, at this moment. */
+    active: (): Record<string, number> => Object.fromEntries(active),
+  }
+}
+
+/** Collects what a run reports and writes it now and then: a chatty model must not become a write for every line. */
+function createReporter(
+  claim: Claim,
+  jobs: Jobs,
+  now: Clock,
+  onError: DispatcherDeps['onError'],
+  lastSeq: number,
+) {
+  let lines: LogLine[] = []
+  let progress: JobProgress | null = null
+  let seq = lastSeq
+  let timer: NodeJS.Timeout | undefined
+  let writing: Promise<void> | undefined
+
+  function schedule() {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      const reported = lines
+      const latest = progress
+      lines = []
+      progress = null
+      writing = jobs
+        .report(claim, latest, reported)
+        .catch((error: unknown) => onError(error, 'job.report.failed'))
+    }, reportInterval)
+  }
+
+  return {
+    log(stream: LogLine['stream'], line: string) {
+      if (seq - lastSeq > maximumLines) return
+      const full = seq - lastSeq === maximumLines
+      lines.push({
+        seq: ++seq,
+        time: toTimestamp(now()),
+        stream: full ? 'log' : stream,
+        line: full ? `output truncated after ${maximumLines} lines` : line,
+      })
+      schedule()
+    },
+    progress(latest: JobProgress) {
+      progress = latest
+      schedule()
+    },
+    /** Stops writing and returns the lines that are still to be kept. */
+    async close(): Promise<LogLine[]> {
+      clearTimeout(timer)
+      await writing
+      return lines
+    },
+  }
+}
+
+function isStorageTrouble(error: unknown): boolean {
+  return (
+    error instanceof ChapkitError && (error.code === 'storage-full' || error.code === 'unavailable')
+  )
+}
+
+function describe(error: Error): string {
+  return `${error.name}: ${error.message}`
+}

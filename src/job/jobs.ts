@@ -1,0 +1,447 @@
+import type { Blobs, StagedBlob } from '../blob/blobs.ts'
+import type { Along, Database } from '../db/database.ts'
+import type { Queries } from '../db/tables.ts'
+import type { Engine } from '../engine/engine.ts'
+import { ChapkitError } from '../errors.ts'
+import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import type { Json } from '../kernel/json.ts'
+import { type Page, type PageRequest, toPage } from '../kernel/page.ts'
+import { isFinal, type JobProgress, type JobRecord, type LogLine } from './schema.ts'
+import { type JobFilter, type JobRecordRow, type JobRow, jobStore as store } from './store.ts'
+import { createJobWatch } from './watch.ts'
+
+/** A job that keeps killing its host is given up after so many deaths. */
+export const maximumHostDeaths = 3
+/** Deaths of the whole service under a running job: more generous, but no job holds a service in a crash loop. */
+export const maximumServiceDeaths = 20
+
+export interface JobsDeps {
+  database: Database
+  blobs: Blobs
+  engine: Engine
+  now: Clock
+  newId: () => string
+  /** This start of the service. */
+  boot: string
+  retentionMs: number
+  /** Pending jobs of one type beyond which a submit is refused. */
+  maxQueued: number
+}
+
+export interface NewJob {
+  id: string
+  type: string
+  payload: Json
+  /** What the job works on; it cannot be deleted meanwhile. */
+  subjectId: string | null
+  artifactId: string | null
+  /** Inputs to keep for the job. */
+  blobs: StagedBlob[]
+  runAt?: number
+  priority?: number
+}
+
+/** The right to run a job once. Its token goes with every write of that run. */
+export interface Claim {
+  id: string
+  type: string
+  token: string
+  attempt: number
+  payload: Json
+  artifactId: string | null
+}
+
+export type Jobs = ReturnType<typeof createJobs>
+
+/** Durable jobs: rows that outlive the process, and the rules by which they are run, exactly one result each. */
+export function createJobs(deps: JobsDeps) {
+  const { database, blobs, engine, now, newId, boot, retentionMs, maxQueued } = deps
+  const watch = createJobWatch()
+  // Told at once when a running job is to stop; the flag in its row is what lasts.
+  const running = new Map<string, AbortController>()
+
+  async function getRecord(id: string): Promise<JobRecord> {
+    const row = await store.findRecord(database.read, id)
+    if (!row) throw notFound()
+    return toRecord(row)
+  }
+
+  /** A write of the holder of a claim. Refused when another run has taken the job over. */
+  async function settle(
+    claim: Claim,
+    changes: Partial<JobRow>,
+    along?: (tx: Queries) => Promise<void>,
+  ) {
+    await database.write(async (tx) => {
+      if (!(await store.updateClaimed(tx, claim, changes))) throw staleClaim(claim)
+      await along?.(tx)
+      if (changes.status !== 'pending') await blobs.release(tx, `job:${claim.id}`)
+    })
+    watch.changed(claim.id)
+  }
+
+  const finished = (status: 'completed' | 'failed' | 'canceled'): Partial<JobRow> => ({
+    status,
+    token: null,
+    finished_at: toTimestamp(now()),
+  })
+
+  async function cancel(id: string): Promise<JobRecord> {
+    const record = await database.write(async (tx) => {
+      const row = await store.find(tx, id)
+      if (!row) throw notFound()
+      if (isFinal(row.status)) {
+        throw new ChapkitError(
+          'conflict',
+          `Job ${id} is ${row.status} already; only a pending or running job can be canceled`,
+        )
+      }
+      const changes: Partial<JobRow> = {
+        cancel_requested: 1,
+        ...(row.status === 'pending' && finished('canceled')),
+      }
+      await store.update(tx, id, changes)
+      if (row.status === 'pending') await blobs.release(tx, `job:${id}`)
+      return toRecord({ ...row, ...changes })
+    })
+    running.get(id)?.abort(new Error('canceled'))
+    watch.changed(id)
+    return record
+  }
+
+  /** The record whenever it changes and at least every `intervalMs`; undefined once it is gone. Ends after a final one. */
+  async function* changes(
+    id: string,
+    intervalMs: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<JobRecord | undefined> {
+    while (!signal.aborted) {
+      // Listening begins before the look: a change in between is not missed.
+      const next = watch.next(id, intervalMs, signal)
+      const row = await store.findRecord(database.read, id)
+      yield row && toRecord(row)
+      if (!row || isFinal(row.status)) return
+      await next
+    }
+  }
+
+  return {
+    /** Stores a job in one transaction with whatever `along` writes; it runs some time after the commit. */
+    async submit(job: NewJob, along?: Along<JobRecord>): Promise<JobRecord> {
+      const record = await database.write(async (tx) => {
+        if ((await store.countPending(tx, job.type, maxQueued)) >= maxQueued) {
+          throw new ChapkitError(
+            'too-many-requests',
+            `There are ${maxQueued} ${job.type} jobs waiting already; try again later`,
+            { headers: { 'retry-after': '10' } },
+          )
+        }
+        const at = toTimestamp(now())
+        const row: JobRow = {
+          id: job.id,
+          type: job.type,
+          status: 'pending',
+          payload: JSON.stringify(job.payload),
+          subject_id: job.subjectId,
+          artifact_id: job.artifactId,
+          attempt: 0,
+          token: null,
+          boot: null,
+          host_deaths: 0,
+          service_deaths: 0,
+          cancel_requested: 0,
+          progress: null,
+          error: null,
+          error_traceback: null,
+          priority: job.priority ?? 0,
+          run_at: job.runAt === undefined ? at : toTimestamp(job.runAt),
+          submitted_at: at,
+          started_at: null,
+          finished_at: null,
+        }
+        for (const blob of job.blobs) await blobs.keep(tx, blob, `job:${job.id}`)
+        await store.insert(tx, row)
+        const submitted = toRecord(row)
+        await along?.(tx, submitted)
+        return submitted
+      })
+      engine.notify({
+        jobId: job.id,
+        type: job.type,
+        ...(job.runAt !== undefined && { runAt: job.runAt }),
+      })
+      return record
+    },
+
+    newId,
+    get: getRecord,
+    find: async (id: string) => {
+      const row = await store.findRecord(database.read, id)
+      return row && toRecord(row)
+    },
+
+    async list(filter: JobFilter, page: PageRequest): Promise<JobRecord[]> {
+      return (await store.list(database.read, filter, page)).map(toRecord)
+    },
+
+    async page(filter: JobFilter, page: number, size: number): Promise<Page<JobRecord>> {
+      const rows = await store.list(database.read, filter, { kind: 'number', page, size })
+      return toPage(rows.map(toRecord), await store.count(database.read, filter), page, size)
+    },
+
+    cancel,
+    changes,
+
+    /** Waits until the job has ended, at most `milliseconds`; answers the record as it is then. */
+    async waitFor(id: string, milliseconds: number, signal?: AbortSignal): Promise<JobRecord> {
+      const end = AbortSignal.timeout(milliseconds)
+      const until = signal ? AbortSignal.any([signal, end]) : end
+      for await (const record of changes(id, milliseconds, until)) {
+        if (!record) throw notFound()
+        if (isFinal(record.status)) return record
+      }
+      return getRecord(id)
+    },
+
+    /** Removes a job; a pending or running one is canceled first, and its end waited for. */
+    async remove(id: string): Promise<void> {
+      const record = await getRecord(id)
+      if (!isFinal(record.status)) {
+        // It may end by itself in this very moment: then there is nothing to cancel.
+        await cancel(id).catch((error: unknown) => {
+          if (!(error instanceof ChapkitError && error.code === 'conflict')) throw error
+        })
+        const never = new AbortController().signal
+        for await (const each of changes(id, 1000, never)) if (!each) return
+      }
+      await database.write(async (tx) => {
+        await store.remove(tx, id)
+        await blobs.release(tx, `job:${id}`)
+      })
+      watch.changed(id)
+    },
+
+    /** Lines of the log after `after`, and where to go on. */
+    async logs(
+      id: string,
+      after: number,
+      limit: number,
+    ): Promise<{ items: LogLine[]; next: number }> {
+      await getRecord(id)
+      const items = await store.lines(database.read, id, after, limit)
+      return { items, next: items.at(-1)?.seq ?? after }
+    },
+
+    /** Throws 409 when an active job works on `id`. */
+    async assertFree(tx: Queries, id: string): Promise<void> {
+      const job = await store.activeOn(tx, id)
+      if (!job) return
+      throw new ChapkitError(
+        'conflict',
+        `${id} is in use by the ${job.type} job ${job.id}; wait for it or cancel it first`,
+      )
+    },
+
+    /** Takes the next job of a type. Not durable by itself: lost with the power, the job only runs again. */
+    claim(type: string, token: string): Promise<Claim | undefined> {
+      return database.write(
+        async (tx) => {
+          const at = toTimestamp(now())
+          const row = await store.nextPending(tx, type, at)
+          if (!row) return undefined
+          const attempt = row.attempt + 1
+          await store.update(tx, row.id, {
+            status: 'running',
+            token,
+            boot,
+            attempt,
+            started_at: at,
+            progress: null,
+          })
+          return {
+            id: row.id,
+            type,
+            token,
+            attempt,
+            payload: JSON.parse(row.payload) as Json,
+            artifactId: row.artifact_id,
+          }
+        },
+        { durable: false },
+      )
+    },
+
+    /** Registers the switch of a run, so that a cancel reaches it; hand it back with the returned function. */
+    attach(claim: Claim, controller: AbortController): () => void {
+      running.set(claim.id, controller)
+      watch.changed(claim.id)
+      return () => void running.delete(claim.id)
+    },
+
+    /** Result and final state in one transaction: an accepted result is there, and there is one only. */
+    complete: (claim: Claim, along: (tx: Queries) => Promise<void>): Promise<void> =>
+      settle(claim, { ...finished('completed'), error: null, error_traceback: null }, along),
+
+    fail: (
+      claim: Claim,
+      error: string,
+      traceback: string | null,
+      along?: (tx: Queries) => Promise<void>,
+    ): Promise<void> =>
+      settle(claim, { ...finished('failed'), error, error_traceback: traceback }, along),
+
+    canceled: (claim: Claim, along?: (tx: Queries) => Promise<void>): Promise<void> =>
+      settle(claim, finished('canceled'), along),
+
+    /** Gives a job back that was stopped through no fault of its own; it runs again from the start, not before `runAt`. */
+    async handBack(
+      claim: Claim,
+      along?: (tx: Queries) => Promise<void>,
+      runAt?: number,
+    ): Promise<void> {
+      const changes = { status: 'pending', token: null, boot: null, started_at: null } as const
+      await settle(
+        claim,
+        { ...changes, ...(runAt !== undefined && { run_at: toTimestamp(runAt) }) },
+        along,
+      )
+      engine.notify({ jobId: claim.id, type: claim.type, ...(runAt !== undefined && { runAt }) })
+    },
+
+    /** A host died under the job: it runs again, unless that has happened too often. */
+    async hostDied(
+      claim: Claim,
+      reason: string,
+      along?: (tx: Queries) => Promise<void>,
+    ): Promise<void> {
+      const row = await store.find(database.read, claim.id)
+      const deaths = (row?.host_deaths ?? 0) + 1
+      if (deaths >= maximumHostDeaths) {
+        const error = `ModelHostDied: the model's process died ${deaths} times under this job; last: ${reason}`
+        return settle(claim, { ...finished('failed'), host_deaths: deaths, error }, along)
+      }
+      await settle(
+        claim,
+        { status: 'pending', token: null, boot: null, started_at: null, host_deaths: deaths },
+        along,
+      )
+      engine.notify({ jobId: claim.id, type: claim.type })
+    },
+
+    isCancelRequested: async (id: string): Promise<boolean> =>
+      (await store.find(database.read, id))?.cancel_requested === 1,
+
+    /** Progress and log lines of a run; worth keeping, not worth a sync. */
+    async report(claim: Claim, progress: JobProgress | null, lines: LogLine[]): Promise<void> {
+      await database.write(
+        async (tx) => {
+          const changes = progress
+            ? { progress: JSON.stringify(progress) }
+            : { attempt: claim.attempt }
+          if (!(await store.updateClaimed(tx, claim, changes))) throw staleClaim(claim)
+          if (lines.length > 0) await store.insertLines(tx, claim.id, lines)
+        },
+        { durable: false },
+      )
+      watch.changed(claim.id)
+    },
+
+    appendLines: async (tx: Queries, claim: Claim, lines: LogLine[]): Promise<void> => {
+      if (lines.length > 0) await store.insertLines(tx, claim.id, lines)
+    },
+
+    lastSeq: (id: string): Promise<number> => store.lastSeq(database.read, id),
+
+    /**
+     * Called once at start, by the owner of the data: what an earlier start of the service was running is pending again at
+     * once, and everything pending is rung for.
+     */
+    async takeOver(): Promise<{ resumed: number; givenUp: number }> {
+      const outcome = await database.write(async (tx) => {
+        let resumed = 0
+        let givenUp = 0
+        for (const row of await store.runningElsewhere(tx, boot)) {
+          const deaths = row.service_deaths + 1
+          if (row.cancel_requested === 1) {
+            await store.update(tx, row.id, finished('canceled'))
+            await blobs.release(tx, `job:${row.id}`)
+          } else if (deaths >= maximumServiceDeaths) {
+            givenUp++
+            const error = `ServiceDied: the service ended ${deaths} times while this job was running`
+            await store.update(tx, row.id, { ...finished('failed'), service_deaths: deaths, error })
+            await blobs.release(tx, `job:${row.id}`)
+          } else {
+            resumed++
+            await store.update(tx, row.id, {
+              status: 'pending',
+              token: null,
+              boot: null,
+              started_at: null,
+              service_deaths: deaths,
+            })
+          }
+        }
+        return { resumed, givenUp }
+      })
+      for (const { type, id, run_at } of await store.pendingTypes(database.read)) {
+        engine.notify({ jobId: id, type, runAt: Date.parse(run_at) })
+      }
+      return outcome
+    },
+
+    /** Forgets finished jobs that are older than the retention. */
+    async sweep(): Promise<number> {
+      let removed = 0
+      for (;;) {
+        const ids = await store.finishedBefore(database.read, toTimestamp(now() - retentionMs), 200)
+        if (ids.length === 0) return removed
+        await database.write(async (tx) => {
+          for (const id of ids) {
+            await store.remove(tx, id)
+            await blobs.release(tx, `job:${id}`)
+          }
+        })
+        removed += ids.length
+      }
+    },
+  }
+}
+
+function toRecord(row: JobRecordRow): JobRecord {
+  const {
+    id,
+    type,
+    status,
+    submitted_at,
+    started_at,
+    finished_at,
+    error,
+    error_traceback,
+    artifact_id,
+  } = row
+  const progress = row.progress === null ? null : (JSON.parse(row.progress) as JobProgress)
+  return {
+    id,
+    type,
+    status,
+    submitted_at,
+    started_at,
+    finished_at,
+    error,
+    error_traceback,
+    artifact_id,
+    progress,
+  }
+}
+
+function notFound(): ChapkitError {
+  return new ChapkitError('not-found', 'Job not found')
+}
+
+/** Another run has the job now: whatever this one has to say comes too late. */
+function staleClaim(claim: Claim): ChapkitError {
+  return new ChapkitError(
+    'conflict',
+    `Attempt ${claim.attempt} of job ${claim.id} has been taken over`,
+  )
+}

@@ -1,0 +1,211 @@
+import type { Selectable } from 'kysely'
+import { keyPosition } from '../db/paging.ts'
+import type { JobTable, Queries } from '../db/tables.ts'
+import type { PageRequest } from '../kernel/page.ts'
+import type { JobStatus, LogLine } from './schema.ts'
+
+export type JobRow = Omit<Selectable<JobTable>, 'tenant' | 'created_by'>
+
+/** Which jobs a list shows. */
+export interface JobFilter {
+  status?: JobStatus
+  type?: string
+}
+
+const recordColumns = [
+  'id',
+  'type',
+  'status',
+  'submitted_at',
+  'started_at',
+  'finished_at',
+  'error',
+  'error_traceback',
+  'artifact_id',
+  'progress',
+] as const
+
+export type JobRecordRow = Pick<JobRow, (typeof recordColumns)[number]>
+
+const finalStatuses = ['completed', 'failed', 'canceled'] as const
+
+/**
+ * The SQL of jobs. A claim carries a random token, and every later write of that run asks for it: a run that has been taken
+ * over changes nothing any more.
+ */
+export const jobStore = {
+  find: (db: Queries, id: string): Promise<JobRow | undefined> =>
+    db
+      .selectFrom('job')
+      .selectAll()
+      .where('tenant', '=', '')
+      .where('id', '=', id)
+      .executeTakeFirst(),
+
+  findRecord: (db: Queries, id: string): Promise<JobRecordRow | undefined> =>
+    db
+      .selectFrom('job')
+      .select(recordColumns)
+      .where('tenant', '=', '')
+      .where('id', '=', id)
+      .executeTakeFirst(),
+
+  insert: (db: Queries, row: JobRow) =>
+    db
+      .insertInto('job')
+      .values({ ...row, created_by: null })
+      .execute(),
+
+  countPending: async (db: Queries, type: string, upTo: number): Promise<number> => {
+    const rows = await db
+      .selectFrom('job')
+      .select('id')
+      .where('status', '=', 'pending')
+      .where('type', '=', type)
+      .limit(upTo)
+      .execute()
+    return rows.length
+  },
+
+  /** The next job of a type that may run: by priority, then by age. */
+  nextPending: (db: Queries, type: string, now: string): Promise<JobRow | undefined> =>
+    db
+      .selectFrom('job')
+      .selectAll()
+      .where('status', '=', 'pending')
+      .where('type', '=', type)
+      .where('run_at', '<=', now)
+      .orderBy('priority', 'desc')
+      .orderBy('id')
+      .limit(1)
+      .executeTakeFirst(),
+
+  /** Changes a job that nobody holds. */
+  update: (db: Queries, id: string, changes: Partial<JobRow>) =>
+    db.updateTable('job').set(changes).where('tenant', '=', '').where('id', '=', id).execute(),
+
+  /** Changes a job for the holder of its token; false when the token is stale. */
+  updateClaimed: async (
+    db: Queries,
+    claim: { id: string; token: string },
+    changes: Partial<JobRow>,
+  ): Promise<boolean> => {
+    const { numUpdatedRows } = await db
+      .updateTable('job')
+      .set(changes)
+      .where('id', '=', claim.id)
+      .where('token', '=', claim.token)
+      .where('status', '=', 'running')
+      .executeTakeFirst()
+    return numUpdatedRows === 1n
+  },
+
+  /** Jobs that another start of the service was running. */
+  runningElsewhere: (db: Queries, boot: string): Promise<JobRow[]> =>
+    db
+      .selectFrom('job')
+      .selectAll()
+      .where('status', '=', 'running')
+      .where('boot', '!=', boot)
+      .execute(),
+
+  /** Types that have pending jobs, and when the first of each may run. */
+  pendingTypes: (db: Queries) =>
+    db
+      .selectFrom('job')
+      .select(({ fn }) => [
+        'type',
+        fn.min<string>('run_at').as('run_at'),
+        fn.min<string>('id').as('id'),
+      ])
+      .where('status', '=', 'pending')
+      .groupBy('type')
+      .execute(),
+
+  /** An active job that works on something. */
+  activeOn: (db: Queries, subjectId: string) =>
+    db
+      .selectFrom('job')
+      .select(['id', 'type'])
+      .where('subject_id', '=', subjectId)
+      .where('status', 'in', ['pending', 'running'])
+      .executeTakeFirst(),
+
+  remove: async (db: Queries, id: string) => {
+    await db.deleteFrom('job_log').where('job_id', '=', id).execute()
+    await db.deleteFrom('job').where('tenant', '=', '').where('id', '=', id).execute()
+  },
+
+  finishedBefore: async (db: Queries, before: string, limit: number): Promise<string[]> => {
+    const rows = await db
+      .selectFrom('job')
+      .select('id')
+      .where('status', 'in', finalStatuses)
+      .where('finished_at', '<', before)
+      .limit(limit)
+      .execute()
+    return rows.map((row) => row.id)
+  },
+
+  count: async (db: Queries, filter: JobFilter): Promise<number> => {
+    const { total } = await matching(db, filter)
+      .select((row) => row.fn.countAll<number>().as('total'))
+      .executeTakeFirstOrThrow()
+    return Number(total)
+  },
+
+  /** Newest first. */
+  list: async (db: Queries, filter: JobFilter, page: PageRequest): Promise<JobRecordRow[]> => {
+    let query = matching(db, filter)
+      .select(recordColumns)
+      .orderBy('submitted_at', 'desc')
+      .orderBy('id', 'desc')
+    if (page.kind === 'number') query = query.limit(page.size).offset((page.page - 1) * page.size)
+    if (page.kind === 'key') {
+      query = query.limit(page.size)
+      if (page.after !== null) {
+        const after = page.after
+        const { at, id } = await keyPosition(after, async () => {
+          const row = await jobStore.findRecord(db, after)
+          return row && { at: row.submitted_at }
+        })
+        query = query.where((row) =>
+          row(row.refTuple('submitted_at', 'id'), '<', row.tuple(at, id)),
+        )
+      }
+    }
+    return query.execute()
+  },
+
+  lastSeq: async (db: Queries, jobId: string): Promise<number> => {
+    const row = await db
+      .selectFrom('job_log')
+      .select(({ fn }) => fn.max('seq').as('seq'))
+      .where('job_id', '=', jobId)
+      .executeTakeFirst()
+    return Number(row?.seq ?? 0)
+  },
+
+  insertLines: (db: Queries, jobId: string, lines: LogLine[]) =>
+    db
+      .insertInto('job_log')
+      .values(lines.map((line) => ({ job_id: jobId, ...line })))
+      .execute(),
+
+  lines: (db: Queries, jobId: string, after: number, limit: number): Promise<LogLine[]> =>
+    db
+      .selectFrom('job_log')
+      .select(['seq', 'time', 'stream', 'line'])
+      .where('job_id', '=', jobId)
+      .where('seq', '>', after)
+      .orderBy('seq')
+      .limit(limit)
+      .execute() as Promise<LogLine[]>,
+}
+
+function matching(db: Queries, { status, type }: JobFilter) {
+  let query = db.selectFrom('job').where('tenant', '=', '')
+  if (status !== undefined) query = query.where('status', '=', status)
+  if (type !== undefined) query = query.where('type', '=', type)
+  return query
+}

@@ -1,0 +1,150 @@
+import { ChapkitError } from '../errors.ts'
+
+/** A value that JSON can say. */
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
+
+/** Deeper nesting than any honest document has; keeps recursive readers safe. */
+export const maximumDepth = 64
+
+const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype'])
+
+/**
+ * Parses a JSON document the strict way: UTF-8 without errors, no duplicate or prototype keys, at most
+ * {@link maximumDepth} levels, no number that would change its value on the way in.
+ * Throws `invalid-json` (400) with the line and column.
+ */
+export function parseJson(bytes: Uint8Array): unknown {
+  const text = decodeUtf8(bytes)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new ChapkitError('invalid-json', describeSyntaxError(text, error))
+  }
+  assertStrict(text)
+  return value
+}
+
+/** UTF-8 bytes as text; a byte order mark is dropped. Throws `invalid-json` (400) on invalid sequences. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new ChapkitError(
+      'invalid-json',
+      'Expected UTF-8 text, got bytes that are not valid UTF-8',
+    )
+  }
+}
+
+function describeSyntaxError(text: string, error: unknown): string {
+  if (text.trim() === '') return 'Expected a JSON document, got an empty body'
+  const message = error instanceof Error ? error.message : ''
+  const position = /at position (\d+)/.exec(message)?.[1]
+  // V8's message quotes the input; only the place is passed on.
+  if (position === undefined)
+    return 'Expected a JSON document, got text that ends too early or is not JSON'
+  return `Expected a JSON document, got a syntax error at ${place(text, Number(position))}`
+}
+
+function place(text: string, position: number): string {
+  const before = text.slice(0, position)
+  const line = before.split('\n').length
+  return `line ${line}, column ${position - before.lastIndexOf('\n')}`
+}
+
+const QUOTE = 34
+const OPEN_OBJECT = 123
+const CLOSE_OBJECT = 125
+const OPEN_ARRAY = 91
+const CLOSE_ARRAY = 93
+const COMMA = 44
+const COLON = 58
+
+/** One pass over text that JSON.parse has accepted, looking for what JSON.parse accepts and we do not. */
+function assertStrict(text: string): void {
+  // Per open bracket: the keys seen so far, or null for an array.
+  const open: (Set<string> | null)[] = []
+  let expectsKey = false
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) {
+      const end = closingQuote(text, at)
+      if (expectsKey) {
+        assertKey(open.at(-1), text, at, end)
+        expectsKey = false
+      }
+      at = end
+    } else if (code === COMMA) {
+      expectsKey = open.length > 0 && open[open.length - 1] !== null
+    } else if (code === OPEN_OBJECT || code === OPEN_ARRAY) {
+      open.push(code === OPEN_OBJECT ? new Set() : null)
+      expectsKey = code === OPEN_OBJECT
+      if (open.length > maximumDepth) {
+        throw new ChapkitError(
+          'invalid-json',
+          `Expected at most ${maximumDepth} levels of nesting, got more at ${place(text, at)}`,
+        )
+      }
+    } else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
+      open.pop()
+      expectsKey = false
+    } else if ((code >= 48 && code <= 57) || code === 45) {
+      at = numberEnd(text, at) - 1
+    } else if (code === COLON) {
+      expectsKey = false
+    }
+  }
+}
+
+function closingQuote(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1)
+  while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  return end
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let slashes = 0
+  while (text.charCodeAt(at - 1 - slashes) === 92) slashes++
+  return slashes % 2 === 1
+}
+
+function assertKey(keys: Set<string> | null | undefined, text: string, start: number, end: number) {
+  const raw = text.slice(start + 1, end)
+  const key = raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw
+  if (forbiddenKeys.has(key)) {
+    throw new ChapkitError(
+      'invalid-json',
+      `The key "${key}" is not allowed, at ${place(text, start)}`,
+    )
+  }
+  if (keys?.has(key)) {
+    const shown = key.slice(0, 60)
+    throw new ChapkitError('invalid-json', `Duplicate key "${shown}" at ${place(text, start)}`)
+  }
+  keys?.add(key)
+}
+
+/** Where the number that begins at `start` ends. A number that JSON.parse has changed is refused. */
+function numberEnd(text: string, start: number): number {
+  let end = start + 1
+  let plain = true
+  for (; end < text.length; end++) {
+    const code = text.charCodeAt(end)
+    if (code >= 48 && code <= 57) continue
+    if (code === 46 || code === 101 || code === 69 || code === 43 || code === 45) plain = false
+    else break
+  }
+  // Fifteen digits always fit; only longer ones and exponents need a look.
+  if (end - start > 15 || !plain) {
+    const literal = text.slice(start, end)
+    const value = Number(literal)
+    if (!Number.isFinite(value) || (plain && !Number.isSafeInteger(value))) {
+      throw new ChapkitError(
+        'validation-failed',
+        `The number ${literal.slice(0, 40)} at ${place(text, start)} does not fit a double; send it as a string`,
+      )
+    }
+  }
+  return end
+}

@@ -1,0 +1,74 @@
+import { ChapkitError, type Issue, validationError } from '../errors.ts'
+import { isUlid } from './id.ts'
+import { show } from './show.ts'
+
+export const maximumPageSize = 1000
+
+/**
+ * How a list is asked for: whole, by number (`page` and `size` both given) or by key (`after` and `size`).
+ * By key, a page begins behind the entity with id `after`, or at the start when `after` is null.
+ */
+export type PageRequest =
+  | { kind: 'all' }
+  | { kind: 'number'; page: number; size: number }
+  | { kind: 'key'; after: string | null; size: number }
+
+/** A page by number, in the key order of the wire. */
+export interface Page<Item> {
+  items: Item[]
+  total: number
+  page: number
+  size: number
+  pages: number
+}
+
+export interface PageQuery {
+  page?: number
+  size?: number
+  after?: string
+}
+
+/** JSON Schema of the three query parameters. */
+export const pageQueryProperties = {
+  page: { type: 'integer', minimum: 1, description: 'Page number from 1; needs `size`' },
+  size: {
+    type: 'integer',
+    minimum: 1,
+    maximum: maximumPageSize,
+    description: `Items per page, 1 to ${maximumPageSize}`,
+  },
+  after: {
+    type: 'string',
+    description:
+      'Id of the last item seen: the next `size` items follow, with a `Link` header to go on',
+  },
+} as const
+
+/**
+ * Reads the query of a list. Only `page` with `size`, or `after` with an optional `size` (100 by default), page the list;
+ * anything else is the whole list, as clients of the contract expect.
+ */
+export function toPageRequest(query: PageQuery): PageRequest {
+  const { page, size, after } = query
+  if (after !== undefined) {
+    if (page !== undefined) {
+      throw new ChapkitError('validation-failed', 'Expected either `page` or `after`, got both')
+    }
+    if (!isUlid(after)) throw validationError([ulidIssue(['query', 'after'], after)])
+    return { kind: 'key', after, size: size ?? 100 }
+  }
+  if (page !== undefined && size !== undefined) return { kind: 'number', page, size }
+  return { kind: 'all' }
+}
+
+export function toPage<Item>(items: Item[], total: number, page: number, size: number): Page<Item> {
+  return { items, total, page, size, pages: Math.ceil(total / size) }
+}
+
+export function ulidIssue(loc: Issue['loc'], came: unknown): Issue {
+  return {
+    loc,
+    msg: `Expected a ULID (26 characters of upper-case Crockford base32), got ${show(came)}`,
+    type: 'ulid_format',
+  }
+}

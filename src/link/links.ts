@@ -1,0 +1,92 @@
+import type { Artifacts } from '../artifact/artifacts.ts'
+import type { ArtifactRow } from '../artifact/store.ts'
+import type { Configs } from '../config/configs.ts'
+import type { ConfigOut } from '../config/schema.ts'
+import type { Database } from '../db/database.ts'
+import type { Queries } from '../db/tables.ts'
+import { ChapkitError } from '../errors.ts'
+import { linkStore as store } from './store.ts'
+
+export interface LinksDeps {
+  database: Database
+  configs: Configs
+  artifacts: Artifacts
+  /** Throws 409 when an active job needs the config. */
+  assertFree: (tx: Queries, id: string) => Promise<void>
+}
+
+export type Links = ReturnType<typeof createLinks>
+
+/** What joins configs and artifacts: which config a tree of artifacts was made from. A tree has one config, a config many trees. */
+export function createLinks({ database, configs, artifacts, assertFree }: LinksDeps) {
+  async function assertConfig(tx: Queries, configId: string) {
+    if (await configs.find(configId, tx)) return
+    throw new ChapkitError('not-found', `Config ${configId} not found`)
+  }
+
+  return {
+    /** Links a root artifact to a config. Linking it again to the same config changes nothing. */
+    link: (configId: string, artifactId: string): Promise<void> =>
+      database.write(async (tx) => {
+        await assertConfig(tx, configId)
+        const artifact = await artifacts.find(artifactId, tx)
+        if (!artifact) throw new ChapkitError('bad-request', `Artifact ${artifactId} not found`)
+        if (artifact.parent_id !== null) {
+          throw new ChapkitError(
+            'bad-request',
+            `Artifact ${artifactId} is not a root artifact (parent_id=${artifact.parent_id})`,
+          )
+        }
+        const linked = await store.configOf(tx, artifactId)
+        if (linked === configId) return
+        if (linked !== undefined) {
+          throw new ChapkitError(
+            'conflict',
+            `Artifact ${artifactId} is linked to config ${linked} already; unlink it there first`,
+          )
+        }
+        await store.insert(tx, configId, artifactId)
+      }),
+
+    /** Links inside of a larger write, when a training has made the artifact. A config that is gone by then is let be. */
+    async linkTrained(tx: Queries, configId: string, artifactId: string): Promise<void> {
+      if (await configs.find(configId, tx)) await store.insert(tx, configId, artifactId)
+    },
+
+    /** Takes a link away. Nothing happens when the artifact is not linked to that config. */
+    unlink: (configId: string, artifactId: string): Promise<void> =>
+      database.write(async (tx) => {
+        await assertConfig(tx, configId)
+        if ((await store.configOf(tx, artifactId)) === configId) {
+          await store.removeArtifact(tx, artifactId)
+        }
+      }),
+
+    /** The roots that are linked to a config, in order of creation. */
+    async artifactsOf(configId: string): Promise<ArtifactRow[]> {
+      return artifacts.findMany(await store.artifactsOf(database.read, configId))
+    },
+
+    /** The config that an artifact's tree was made from. Throws 404 when there is none. */
+    async configOf(artifactId: string): Promise<ConfigOut> {
+      const rootId = await artifacts.rootId(artifactId)
+      const configId = rootId && (await store.configOf(database.read, rootId))
+      if (!configId)
+        throw new ChapkitError('not-found', `No config linked to artifact ${artifactId}`)
+      return configs.get(configId)
+    },
+
+    /** Deletes a config with every tree that is linked to it, all or nothing. */
+    removeConfig: (configId: string): Promise<void> =>
+      configs.remove(configId, async (tx) => {
+        await assertFree(tx, configId)
+        for (const artifactId of await store.artifactsOf(tx, configId)) {
+          await artifacts.removeTree(tx, artifactId)
+        }
+        await store.removeConfig(tx, configId)
+      }),
+
+    removeArtifact: (id: string): Promise<void> =>
+      artifacts.remove(id, async (tx) => void (await store.removeArtifact(tx, id))),
+  }
+}

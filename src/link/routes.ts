@@ -1,0 +1,109 @@
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import type { Artifacts } from '../artifact/artifacts.ts'
+import { exampleArtifact, outSchema } from '../artifact/examples.ts'
+import { validationError } from '../errors.ts'
+import { addEndpoint, sendPieces } from '../http/routes.ts'
+import { isUlid, parseUlid } from '../kernel/id.ts'
+import { ulidIssue } from '../kernel/page.ts'
+import type { Links } from './links.ts'
+
+export interface LinkRoutesDeps {
+  links: Links
+  artifacts: Artifacts
+  configPrefix: string
+  artifactPrefix: string
+}
+
+const LinkIn = z.object({
+  artifact_id: z.string().meta({ description: 'ULID of a root artifact' }),
+})
+type LinkIn = z.infer<typeof LinkIn>
+
+/** The operations that lead from a config to its artifacts and back. */
+export function linkRoutes({ links, artifacts, configPrefix, artifactPrefix }: LinkRoutesDeps) {
+  const body = { body: LinkIn, bodyExample: { artifact_id: '01M82EBCXSKZTTGQH3QVBRBH9G' } }
+
+  return async (app: FastifyInstance) => {
+    for (const [name, operate, summary] of [
+      ['$link-artifact', links.link, 'Link an artifact to a config'],
+      ['$unlink-artifact', links.unlink, 'Take the link of an artifact away'],
+    ] as const) {
+      addEndpoint<{ Body: LinkIn }>(
+        app,
+        {
+          method: 'POST',
+          url: `${configPrefix}/:id/${name}`,
+          permission: 'config:update',
+          tag: 'Config',
+          summary,
+          ...body,
+          answers: { 204: { description: 'Done' } },
+          problems: [400, 404, 409, 422],
+        },
+        async (request, reply) => {
+          const configId = parseUlid(request.params.id)
+          const { artifact_id: artifactId } = request.body
+          if (!isUlid(artifactId))
+            throw validationError([ulidIssue(['body', 'artifact_id'], artifactId)])
+          await operate(configId, artifactId)
+          return reply.code(204).send()
+        },
+      )
+    }
+
+    addEndpoint(
+      app,
+      {
+        method: 'GET',
+        url: `${configPrefix}/:id/$artifacts`,
+        permission: 'artifact:read',
+        tag: 'Config',
+        summary: 'List the artifacts linked to a config, with their content',
+        answers: {
+          200: {
+            description: 'The root artifacts; empty also for a config that does not exist',
+            schema: { type: 'array', items: outSchema },
+            example: [exampleArtifact],
+          },
+        },
+        problems: [400],
+      },
+      async (request, reply) => {
+        const rows = await links.artifactsOf(parseUlid(request.params.id))
+        const pieces = []
+        for (const [index, row] of rows.entries()) {
+          pieces.push(index === 0 ? '[' : ',', ...(await artifacts.fullText(row)))
+        }
+        return sendPieces(reply, rows.length === 0 ? ['[]'] : [...pieces, ']'])
+      },
+    )
+
+    addEndpoint(
+      app,
+      {
+        method: 'GET',
+        url: `${artifactPrefix}/:id/$config`,
+        permission: 'config:read',
+        tag: 'Artifacts',
+        summary: "Get the config that an artifact's tree was made from",
+        answers: {
+          200: {
+            description: 'The config',
+            schema: { type: 'object' },
+            example: {
+              id: '01K72P5N5KCRM6MD3BRE4P0778',
+              created_at: '2026-11-22T20:13:11.482Z',
+              updated_at: '2026-11-22T20:13:11.482Z',
+              tags: [],
+              name: 'weekly',
+              data: { prediction_periods: 3, additional_continuous_covariates: [] },
+            },
+          },
+        },
+        problems: [400, 404],
+      },
+      (request) => links.configOf(parseUlid(request.params.id)),
+    )
+  }
+}

@@ -1,0 +1,150 @@
+/** Shapes and examples of the ML operations in the OpenAPI document. */
+const frame = {
+  title: 'DataFrame',
+  type: 'object',
+  required: ['columns', 'data'],
+  properties: {
+    columns: { type: 'array', items: { type: 'string', minLength: 1 }, uniqueItems: true },
+    data: {
+      type: 'array',
+      description: 'Rows, each as long as `columns`',
+      items: { type: 'array', items: { type: ['string', 'number', 'boolean', 'null'] } },
+    },
+    schema: {
+      type: ['object', 'null'],
+      properties: {
+        fields: {
+          type: 'array',
+          items: {
+            type: 'object',
+            required: ['name', 'type'],
+            properties: {
+              name: { type: 'string' },
+              type: { enum: ['string', 'integer', 'number', 'boolean', 'any'] },
+            },
+          },
+        },
+      },
+    },
+  },
+} as const
+
+const geo = {
+  type: ['object', 'null'],
+  description: 'GeoJSON FeatureCollection (RFC 7946)',
+} as const
+const id = { type: 'string', description: 'ULID' } as const
+
+const trainProperties = { config_id: id, data: frame, geo } as const
+const predictProperties = { artifact_id: id, historic: frame, future: frame, geo } as const
+const count = (fallback: number, minimum: number) => ({
+  type: 'integer',
+  minimum,
+  maximum: 1_000_000,
+  default: fallback,
+})
+
+export const schemas = {
+  trainIn: { type: 'object', required: ['config_id', 'data'], properties: trainProperties },
+  predictIn: {
+    type: 'object',
+    required: ['artifact_id', 'historic', 'future'],
+    properties: predictProperties,
+  },
+  validateIn: {
+    oneOf: [
+      {
+        type: 'object',
+        required: ['type', 'config_id', 'data'],
+        properties: { type: { const: 'train' }, ...trainProperties },
+      },
+      {
+        type: 'object',
+        required: ['type', 'artifact_id', 'historic', 'future'],
+        properties: { type: { const: 'predict' }, ...predictProperties },
+      },
+    ],
+  },
+  submitted: {
+    type: 'object',
+    required: ['job_id', 'artifact_id', 'message'],
+    properties: { job_id: id, artifact_id: id, message: { type: 'string' } },
+  },
+  verdict: {
+    type: 'object',
+    required: ['valid', 'diagnostics'],
+    properties: {
+      valid: { type: 'boolean' },
+      diagnostics: {
+        type: 'array',
+        items: {
+          type: 'object',
+          required: ['severity', 'code', 'message', 'field'],
+          properties: {
+            severity: { enum: ['error', 'warning', 'info'] },
+            code: { type: 'string', maxLength: 128 },
+            message: { type: 'string', maxLength: 2048 },
+            field: { type: ['string', 'null'], maxLength: 256 },
+          },
+        },
+      },
+    },
+  },
+  sampleQuery: {
+    type: 'object',
+    properties: {
+      kind: { enum: ['train', 'predict'], default: 'train' },
+      config_id: { type: 'string', maxLength: 100, description: 'Put into the sample as it is' },
+      num_locations: count(5, 0),
+      num_periods: count(50, 0),
+      num_features: count(3, 0),
+      period_type: { enum: ['monthly', 'weekly'] },
+      geo_type: { enum: ['polygon', 'point'], default: 'polygon' },
+      include_geo: { type: 'boolean' },
+      seed: { type: 'integer', default: -1 },
+    },
+  },
+} as const
+
+const configId = '01K72P5N5KCRM6MD3BRE4P0778'
+const artifactId = '01M82EBCXSKZTTGQH3QVBRBH9G'
+const jobId = '01M82EBCXSJH55R1P2FPAESF2G'
+const columns = [
+  'time_period',
+  'location',
+  'rainfall',
+  'mean_temperature',
+  'disease_cases',
+  'population',
+]
+const data = {
+  columns,
+  data: [
+    ['2020-01', 'l0', 210.5, 26.1, 12, 426640],
+    ['2020-02', 'l0', 180.2, 26.4, 18, 426640],
+  ],
+}
+const future = {
+  columns: columns.filter((name) => name !== 'disease_cases'),
+  data: [['2020-03', 'l0', 190, 26.2, 426640]],
+}
+const trainIn = { config_id: configId, data }
+
+export const examples = {
+  trainIn,
+  predictIn: { artifact_id: artifactId, historic: data, future },
+  validateIn: { type: 'train', ...trainIn },
+  csv: 'time_period,location,rainfall,disease_cases\n2020-01,l0,210.5,12\n2020-02,l0,180.2,18\n',
+  sample: trainIn,
+  submitted: {
+    job_id: jobId,
+    artifact_id: artifactId,
+    message: `Training job submitted. Job ID: ${jobId}`,
+  },
+  verdict: {
+    valid: false,
+    diagnostics: [
+      { severity: 'error', code: 'data_empty', message: 'Training data is empty', field: 'data' },
+    ],
+  },
+}

@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { decodeUtf8, parseCsv } from '../data/csv.ts'
+import { canonicalFrameText, checkFrame } from '../data/frame-json.ts'
+import { checkGeoJson } from '../data/geojson.ts'
+import type { FrameJson } from '../data/schema.ts'
+import { ChapkitError, type ErrorCode, type Issue, validationError } from '../errors.ts'
+import { isUlid } from '../kernel/id.ts'
+import { parseJson } from '../kernel/json.ts'
+import { ulidIssue } from '../kernel/page.ts'
+import { show } from '../kernel/show.ts'
+
+/** Bytes that have been checked, in the form they are stored in. */
+export interface TakenBytes {
+  bytes: Uint8Array
+  hash: string
+  crc32: number
+}
+
+export interface TakenFrame extends TakenBytes {
+  rows: number
+  columns: string[]
+}
+
+export interface TrainIntake {
+  type: 'train'
+  configId: string
+  data: TakenFrame
+  geo: TakenBytes | null
+}
+
+export interface PredictIntake {
+  type: 'predict'
+  artifactId: string
+  historic: TakenFrame
+  future: TakenFrame
+  geo: TakenBytes | null
+}
+
+export type Intake = TrainIntake | PredictIntake
+
+/** What is to be taken in, as it came. */
+export type IntakeRequest =
+  | { form: 'json'; type: 'train' | 'predict' | 'by-type'; body: Uint8Array }
+  | { form: 'csv'; configId: string; body: Uint8Array }
+
+/** An error in a form that crosses threads. */
+export interface IntakeRefusal {
+  code: ErrorCode
+  detail: string
+  issues?: readonly Issue[]
+}
+
+export type IntakeOutcome = { intake: Intake } | { refusal: IntakeRefusal }
+
+/**
+ * Parses and checks the body of a train, predict or validate request and brings its frames into their stored form. A pure
+ * function of bytes, so that it can run where nobody waits for it.
+ */
+export function takeIn(request: IntakeRequest): IntakeOutcome {
+  try {
+    return { intake: request.form === 'csv' ? takeCsv(request) : takeJson(request) }
+  } catch (error) {
+    if (!(error instanceof ChapkitError)) throw error
+    const { code, message: detail, issues } = error
+    return { refusal: { code, detail, ...(issues && { issues }) } }
+  }
+}
+
+export function toRefusalError({ code, detail, issues }: IntakeRefusal): ChapkitError {
+  return new ChapkitError(code, detail, issues ? { issues } : {})
+}
+
+function takeCsv({ configId, body }: Extract<IntakeRequest, { form: 'csv' }>): TrainIntake {
+  return { type: 'train', configId, data: toTakenFrame(parseCsv(decodeUtf8(body))), geo: null }
+}
+
+function takeJson({ type: wanted, body }: Extract<IntakeRequest, { form: 'json' }>): Intake {
+  const value = parseJson(body)
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw validationError([
+      { loc: ['body'], msg: `Expected an object, got ${show(value)}`, type: 'object_type' },
+    ])
+  }
+  const fields = value as Record<string, unknown>
+  const issues: Issue[] = []
+  const type = wanted === 'by-type' ? takeType(fields) : wanted
+  const geo = takeGeo(fields.geo, issues)
+  const intake =
+    type === 'train'
+      ? {
+          type,
+          configId: takeId(fields, 'config_id', issues),
+          data: takeFrame(fields, 'data', issues),
+          geo,
+        }
+      : {
+          type,
+          artifactId: takeId(fields, 'artifact_id', issues),
+          historic: takeFrame(fields, 'historic', issues),
+          future: takeFrame(fields, 'future', issues),
+          geo,
+        }
+  if (issues.length > 0) throw validationError(issues)
+  return intake as Intake
+}
+
+function takeType(fields: Record<string, unknown>): 'train' | 'predict' {
+  const { type } = fields
+  if (type === 'train' || type === 'predict') return type
+  const missing = type === undefined
+  throw validationError([
+    {
+      loc: ['body', 'type'],
+      msg: `Expected "train" or "predict", got ${show(type)}`,
+      type: missing ? 'union_tag_not_found' : 'union_tag_invalid',
+    },
+  ])
+}
+
+function takeId(fields: Record<string, unknown>, name: string, issues: Issue[]): string {
+  // Clients of the older contract name the model of a prediction `model_artifact_id`.
+  const value = fields[name] ?? (name === 'artifact_id' ? fields.model_artifact_id : undefined)
+  if (isUlid(value)) return value
+  if (value === undefined && !(name in fields)) {
+    issues.push({ loc: ['body', name], msg: 'Expected a ULID, got nothing', type: 'missing' })
+  } else {
+    issues.push(ulidIssue(['body', name], fields[name]))
+  }
+  return ''
+}
+
+function takeFrame(
+  fields: Record<string, unknown>,
+  name: string,
+  issues: Issue[],
+): TakenFrame | null {
+  const checked = checkFrame(fields[name], ['body', name])
+  if ('issues' in checked) {
+    issues.push(...checked.issues)
+    return null
+  }
+  return issues.length > 0 ? null : toTakenFrame(checked.frame)
+}
+
+function takeGeo(value: unknown, issues: Issue[]): TakenBytes | null {
+  if (value === undefined || value === null) return null
+  const checked = checkGeoJson(value, ['body', 'geo'])
+  if ('issues' in checked) {
+    issues.push(...checked.issues)
+    return null
+  }
+  return toTaken(JSON.stringify(checked.geo))
+}
+
+function toTakenFrame(frame: FrameJson): TakenFrame {
+  return {
+    ...toTaken(canonicalFrameText(frame)),
+    rows: frame.data.length,
+    columns: frame.columns,
+  }
+}
+
+function toTaken(text: string): TakenBytes {
+  const bytes = new TextEncoder().encode(text)
+  return { bytes, hash: createHash('sha256').update(bytes).digest('hex'), crc32: crc32(bytes) }
+}

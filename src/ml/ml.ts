@@ -1,0 +1,160 @@
+import { randomInt } from 'node:crypto'
+import { type Blobs, inlineLimit, type StagedBlob } from '../blob/blobs.ts'
+import { generateSample, type SampleOptions, sampleCells } from '../data/sample.ts'
+import type { FrameJson } from '../data/schema.ts'
+import type { Along } from '../db/database.ts'
+import { ChapkitError, validationError } from '../errors.ts'
+import type { Jobs } from '../job/jobs.ts'
+import type { JobRecord } from '../job/schema.ts'
+import type { MLServiceInfo } from './info.ts'
+import type { Intake, PredictIntake, TakenBytes, TrainIntake } from './intake.ts'
+import type { Diagnostic } from './runner.ts'
+import { hasError, hookFailure, toRefusal, type Validation } from './validate.ts'
+
+/** Cells that one sample may have. */
+export const maximumSampleCells = 200_000
+
+export interface MlDeps {
+  validation: Validation
+  jobs: Jobs
+  blobs: Blobs
+  info: MLServiceInfo
+  newId: () => string
+}
+
+/** Payload of a train job: everything by hash, nothing by reference to what may change. */
+export interface TrainPayload {
+  configId: string
+  config: Record<string, unknown>
+  data: string
+  geo: string | null
+}
+
+export interface PredictPayload {
+  trainingId: string
+  historic: string
+  future: string
+  geo: string | null
+}
+
+export interface Submitted {
+  jobId: string
+  artifactId: string
+}
+
+export type Ml = ReturnType<typeof createMl>
+
+/** Trainings and predictions: checked at submit, run as durable jobs. */
+export function createMl({ validation, jobs, blobs, info, newId }: MlDeps) {
+  async function prepare(intake: Intake) {
+    const { diagnostics, prepared } = await validation
+      .validate(intake, { thorough: false })
+      .catch(rethrowHook)
+    const refusal = toRefusal(diagnostics)
+    if (refusal) throw refusal
+    if (!prepared)
+      throw new ChapkitError('internal', 'The request was neither refused nor prepared')
+    return prepared
+  }
+
+  /** Bytes that were hashed on their way in; only large ones still have to reach the disk. */
+  async function stage(taken: TakenBytes): Promise<StagedBlob> {
+    const { bytes, hash, crc32 } = taken
+    if (bytes.byteLength <= inlineLimit)
+      return { hash, size: bytes.byteLength, crc32, inline: bytes }
+    return blobs.stage(bytes, { expected: hash })
+  }
+
+  async function submit(
+    type: 'train' | 'predict',
+    subjectId: string,
+    toPayload: (geo: string | null) => object,
+    inputs: (TakenBytes | null)[],
+    along?: Along<Submitted>,
+  ): Promise<Submitted> {
+    const staged = await Promise.all(inputs.filter((each) => each !== null).map(stage))
+    const submitted: Submitted = { jobId: newId(), artifactId: newId() }
+    await jobs.submit(
+      {
+        id: submitted.jobId,
+        type,
+        payload: JSON.parse(JSON.stringify(toPayload(inputs.at(-1)?.hash ?? null))),
+        subjectId,
+        artifactId: submitted.artifactId,
+        blobs: staged,
+      },
+      (tx) => along?.(tx, submitted) ?? Promise.resolve(),
+    )
+    return submitted
+  }
+
+  return {
+    /** Submits a training. It is stored, with its inputs, when this resolves. */
+    async train(intake: TrainIntake, along?: Along<Submitted>): Promise<Submitted> {
+      const { config, configId } = await prepare(intake)
+      const data = intake.data.hash
+      return submit(
+        'train',
+        configId,
+        (geo): TrainPayload => ({ configId, config, data, geo }),
+        [intake.data, intake.geo],
+        along,
+      )
+    },
+
+    /** Submits a prediction with a trained model. */
+    async predict(intake: PredictIntake, along?: Along<Submitted>): Promise<Submitted> {
+      await prepare(intake)
+      const { artifactId: trainingId, historic, future } = intake
+      return submit(
+        'predict',
+        trainingId,
+        (geo): PredictPayload => ({
+          trainingId,
+          historic: historic.hash,
+          future: future.hash,
+          geo,
+        }),
+        [historic, future, intake.geo],
+        along,
+      )
+    },
+
+    async validate(intake: Intake): Promise<{ valid: boolean; diagnostics: Diagnostic[] }> {
+      const { diagnostics } = await validation
+        .validate(intake, { thorough: true })
+        .catch(rethrowHook)
+      return { valid: !hasError(diagnostics), diagnostics }
+    },
+
+    /** Plausible data in the shape of this service's requests. Throws 422 when it would be too much. */
+    sample(options: Omit<SampleOptions, 'requiredCovariates' | 'seed'> & { seed: number }) {
+      const whole = {
+        ...options,
+        requiredCovariates: info.required_covariates,
+        seed: options.seed < 0 ? randomInt(2 ** 31) : options.seed,
+      }
+      const cells = sampleCells(whole)
+      if (cells > maximumSampleCells) {
+        throw validationError([
+          {
+            loc: ['query', 'num_locations'],
+            msg: `Expected at most ${maximumSampleCells} cells, got ${cells}; ask for fewer locations, periods or features`,
+            type: 'too_many_cells',
+          },
+        ])
+      }
+      return generateSample(whole) as
+        | { data: FrameJson; geo?: unknown }
+        | { historic: FrameJson; future: FrameJson; geo?: unknown }
+    },
+
+    /** Waits for a submitted job, for a client that would rather have the answer than a promise of it. */
+    waitFor: (jobId: string, milliseconds: number, signal?: AbortSignal): Promise<JobRecord> =>
+      jobs.waitFor(jobId, milliseconds, signal),
+  }
+}
+
+function rethrowHook(thrown: unknown): never {
+  throw thrown instanceof ChapkitError ? thrown : hookFailure(thrown)
+}

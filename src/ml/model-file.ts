@@ -1,0 +1,32 @@
+import { stringify } from 'yaml'
+import type { Manifest, ManifestEntry } from '../artifact/schema.ts'
+import type { Blobs, StagedBlob } from '../blob/blobs.ts'
+import type { FrameFacts } from './run.ts'
+
+/** Name of the file in a workspace that holds what the model returned from training. */
+export const modelFile = 'model.chapkit'
+
+const fileMode = 0o644
+
+/** A file of a workspace that is a blob as it is. */
+export function fileEntry(path: string, staged: Omit<StagedBlob, 'inline'>): ManifestEntry {
+  return { path, mode: fileMode, size: staged.size, crc32: staged.crc32, sha256: staged.hash }
+}
+
+/** A file of a workspace that is a frame, written as CSV when somebody reads it. */
+export function csvEntry(path: string, frameHash: string, { csv }: FrameFacts): ManifestEntry {
+  return { path, mode: fileMode, ...csv, sha256: frameHash, derive: 'csv' }
+}
+
+/** `config.yml`: the config with sorted keys. */
+export function configYaml(config: unknown): Uint8Array {
+  return Buffer.from(stringify(config, { sortMapEntries: true }))
+}
+
+export async function readManifest(blobs: Blobs, hash: string): Promise<Manifest> {
+  return JSON.parse(Buffer.from(await blobs.read(hash)).toString()) as Manifest
+}
+
+export function findModel(manifest: Manifest): ManifestEntry | undefined {
+  return manifest.entries.find((entry) => entry.path === modelFile)
+}

@@ -1,0 +1,244 @@
+import type { Artifacts } from '../artifact/artifacts.ts'
+import { manifestBytes, zipSize } from '../artifact/download.ts'
+import { frameMediaType, type ManifestEntry, workspaceMediaType } from '../artifact/schema.ts'
+import type { ArtifactRow } from '../artifact/store.ts'
+import type { Blobs, StagedBlob } from '../blob/blobs.ts'
+import type { Queries } from '../db/tables.ts'
+import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
+import type { Claim } from '../job/jobs.ts'
+import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import type { PredictPayload, TrainPayload } from './ml.ts'
+import {
+  configYaml,
+  csvEntry,
+  fileEntry,
+  findModel,
+  modelFile,
+  readManifest,
+} from './model-file.ts'
+import type { ModelHosts, PredictResult, RunEvents, RunOutcome, TrainResult } from './run.ts'
+
+export interface RunsDeps {
+  artifacts: Artifacts
+  blobs: Blobs
+  hosts: ModelHosts
+  /** The service's own file, kept with every model it trains; null when there is none. */
+  code: { name: string; bytes: Uint8Array } | null
+  covariates: readonly string[]
+  version: string
+  now: Clock
+  newId: () => string
+  /** Links a trained model to its config, in the transaction that stores it. */
+  link: (tx: Queries, configId: string, artifactId: string) => Promise<void>
+  /** Takes paths of this machine out of what clients will read. */
+  redact: (text: string) => string
+}
+
+/** What the training of a model leaves for its predictions, and for whoever asks where a result came from. */
+interface TrainingLineage {
+  config: Record<string, unknown>
+  [key: string]: unknown
+}
+
+/** How train and predict jobs are run: inputs by hash into a model host, result and final state in one commit. */
+export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHandler } {
+  const { artifacts, blobs, hosts, code, covariates, version, now, newId, link, redact } = deps
+
+  async function readJson(hash: string | null): Promise<unknown> {
+    return hash === null ? null : JSON.parse(Buffer.from(await blobs.read(hash)).toString())
+  }
+
+  /** Everything of a run that is not its result, as a job's outcome. */
+  function toFailure(outcome: Exclude<RunOutcome, { status: 'done' }>): JobOutcome {
+    if (outcome.status !== 'failed') return outcome
+    const { error, traceback } = outcome
+    return { status: 'failed', error: redact(error), traceback: traceback && redact(traceback) }
+  }
+
+  function metadata(configId: string, startedAt: number) {
+    const endedAt = now()
+    return {
+      status: 'success',
+      config_id: configId,
+      started_at: toTimestamp(startedAt),
+      completed_at: toTimestamp(endedAt),
+      duration_seconds: Math.round((endedAt - startedAt) / 10) / 100,
+      exit_code: null,
+      stdout: null,
+      stderr: null,
+    }
+  }
+
+  /** Files that every workspace has, as entries and as what is to be kept for them. */
+  async function commonFiles(config: unknown, geo: string | null) {
+    const yaml = await blobs.stage(configYaml(config))
+    const entries = [fileEntry('config.yml', yaml)]
+    if (geo !== null)
+      entries.push(fileEntry('geo.json', { hash: geo, ...(await blobs.facts(geo)) }))
+    return { entries, keeps: [yaml] }
+  }
+
+  async function workspace(entries: ManifestEntry[]) {
+    const staged = await blobs.stage(manifestBytes(entries))
+    const size = zipSize({ version: 1, entries })
+    return { staged, kind: 'workspace' as const, type: workspaceMediaType, size }
+  }
+
+  async function train(claim: Claim, context: JobContext): Promise<JobOutcome> {
+    const payload = claim.payload as unknown as TrainPayload
+    const startedAt = now()
+    const outcome = await hosts.run(
+      {
+        kind: 'train',
+        config: payload.config,
+        geo: await readJson(payload.geo),
+        covariates,
+        frames: { data: await blobs.source(payload.data) },
+      },
+      { signal: context.signal, events: toEvents(context) },
+    )
+    if (outcome.status !== 'done') return toFailure(outcome)
+    const result = outcome.result as TrainResult
+
+    const { entries, keeps } = await commonFiles(payload.config, payload.geo)
+    const model = await blobs.stage(result.model)
+    entries.push(
+      fileEntry(modelFile, model),
+      csvEntry('data.csv', payload.data, result.inputs.data),
+    )
+    keeps.push(model)
+    const codeFile = code && (await blobs.stage(code.bytes))
+    if (code && codeFile) {
+      entries.push(fileEntry(code.name, codeFile))
+      keeps.push(codeFile)
+    }
+    const content = await workspace(entries)
+    const lineage: TrainingLineage = {
+      config_id: payload.configId,
+      config: payload.config,
+      inputs: { data: payload.data, ...(payload.geo !== null && { geo: payload.geo }) },
+      code: code && codeFile ? [{ path: code.name, sha256: codeFile.hash }] : [],
+      model: model.hash,
+      signature: { inputs: { data: result.inputs.data.fields }, output: null },
+      metrics: result.metrics,
+      chapkit_version: version,
+    }
+    const id = claim.artifactId ?? newId()
+    return {
+      status: 'completed',
+      along: async (tx) => {
+        await artifacts.insertMl(tx, {
+          id,
+          parentId: null,
+          type: 'ml_training_workspace',
+          metadata: metadata(payload.configId, startedAt),
+          content,
+          keeps,
+          refers: [payload.data, ...(payload.geo === null ? [] : [payload.geo])],
+          lineage,
+        })
+        await link(tx, payload.configId, id)
+      },
+    }
+  }
+
+  /** The training that a prediction is made with. It cannot be deleted while the job is active. */
+  async function readTraining(row: ArtifactRow) {
+    const lineage = JSON.parse(row.lineage ?? '{}') as TrainingLineage
+    const manifest = await readManifest(blobs, row.content_hash ?? '')
+    const model = findModel(manifest)
+    if (!model) throw new Error(`Training artifact ${row.id} has no model file in its workspace`)
+    const { metadata: trained } = JSON.parse(row.data) as { metadata: { config_id: string } }
+    return { config: lineage.config, configId: trained.config_id, model }
+  }
+
+  async function predict(claim: Claim, context: JobContext): Promise<JobOutcome> {
+    const payload = claim.payload as unknown as PredictPayload
+    const startedAt = now()
+    const training = await readTraining(await artifacts.getRow(payload.trainingId))
+    const outcome = await hosts.run(
+      {
+        kind: 'predict',
+        config: training.config,
+        geo: await readJson(payload.geo),
+        covariates,
+        frames: {
+          historic: await blobs.source(payload.historic),
+          future: await blobs.source(payload.future),
+        },
+        model: { key: training.model.sha256, source: await blobs.source(training.model.sha256) },
+      },
+      { signal: context.signal, events: toEvents(context) },
+    )
+    if (outcome.status !== 'done') return toFailure(outcome)
+    const result = outcome.result as PredictResult
+
+    const frame = await blobs.stage(result.frame)
+    const { entries, keeps } = await commonFiles(training.config, payload.geo)
+    entries.push(
+      training.model,
+      csvEntry('historic.csv', payload.historic, result.inputs.historic),
+      csvEntry('future.csv', payload.future, result.inputs.future),
+      csvEntry('predictions.csv', frame.hash, result.output),
+    )
+    const content = await workspace(entries)
+    const inputs = {
+      historic: payload.historic,
+      future: payload.future,
+      ...(payload.geo !== null && { geo: payload.geo }),
+    }
+    const id = claim.artifactId ?? newId()
+    const shared = metadata(training.configId, startedAt)
+    return {
+      status: 'completed',
+      along: async (tx) => {
+        await artifacts.insertMl(tx, {
+          id,
+          parentId: payload.trainingId,
+          type: 'ml_prediction',
+          metadata: shared,
+          content: { staged: frame, kind: 'json', type: frameMediaType, size: null },
+          keeps: [],
+          refers: [],
+          lineage: {
+            config_id: training.configId,
+            config: training.config,
+            model: training.model.sha256,
+            training: payload.trainingId,
+            inputs,
+            signature: {
+              inputs: {
+                historic: result.inputs.historic.fields,
+                future: result.inputs.future.fields,
+              },
+              output: result.output.fields,
+            },
+            metrics: result.metrics,
+            chapkit_version: version,
+          },
+        })
+        await artifacts.insertMl(tx, {
+          id: newId(),
+          parentId: id,
+          type: 'ml_prediction_workspace',
+          metadata: shared,
+          content,
+          keeps: [...keeps, frame],
+          refers: [...new Set([training.model.sha256, ...Object.values(inputs)])],
+          lineage: null,
+        })
+      },
+    }
+  }
+
+  return { train, predict }
+}
+
+function toEvents({ log, progress }: JobContext): RunEvents {
+  return {
+    onLog: log,
+    onProgress: (fraction, message) => progress({ fraction, message }),
+    // Metrics come with the result; a run that fails has none worth keeping.
+    onMetrics: () => {},
+  }
+}

@@ -1,0 +1,238 @@
+import type { Artifacts } from '../artifact/artifacts.ts'
+import type { Manifest } from '../artifact/schema.ts'
+import type { ArtifactRow } from '../artifact/store.ts'
+import { type Blobs, sha256 } from '../blob/blobs.ts'
+import type { Configs } from '../config/configs.ts'
+import { DataFrame } from '../data/frame.ts'
+import type { FeatureCollection } from '../data/geojson.ts'
+import type { FrameJson } from '../data/schema.ts'
+import { ChapkitError, type ErrorCode, toError, validationError } from '../errors.ts'
+import { isUlid } from '../kernel/id.ts'
+import type { MLServiceInfo } from './info.ts'
+import type { Intake, PredictIntake, TakenBytes, TrainIntake } from './intake.ts'
+import { findModel, readManifest } from './model-file.ts'
+import type { Diagnostic, ModelRunner } from './runner.ts'
+
+export interface ValidateDeps {
+  configs: Configs
+  artifacts: Artifacts
+  blobs: Blobs
+  runner: ModelRunner
+  info: MLServiceInfo
+  onError: (error: unknown, message: string) => void
+}
+
+/** What a run needs besides its data, found while validating it. */
+export interface Prepared {
+  config: Record<string, unknown>
+  configId: string
+}
+
+export interface Verdict {
+  diagnostics: Diagnostic[]
+  /** There when nothing stands against the run. */
+  prepared: Prepared | null
+}
+
+/** Status of the answer when a submit is refused for a finding; 422 for the others. */
+const refusals: Readonly<Record<string, ErrorCode>> = {
+  config_not_found: 'not-found',
+  training_artifact_not_found: 'not-found',
+  invalid_training_artifact: 'conflict',
+  training_artifact_failed: 'conflict',
+  training_workspace_corrupted: 'conflict',
+  model_pickle_missing: 'conflict',
+  model_pickle_corrupted: 'conflict',
+}
+
+export type Validation = ReturnType<typeof createValidation>
+
+/** The checks of a run before it is one: the same for `$validate` and for every submit. */
+export function createValidation({
+  configs,
+  artifacts,
+  blobs,
+  runner,
+  info,
+  onError,
+}: ValidateDeps) {
+  async function validateTrain(intake: TrainIntake): Promise<Verdict> {
+    const diagnostics: Diagnostic[] = []
+    const stored = await configs.find(intake.configId)
+    if (!stored) {
+      return stop('config_not_found', `Config ${intake.configId} not found`, 'config_id')
+    }
+    let config: Record<string, unknown> | null = null
+    try {
+      config = await configs.parse(stored, ['config'])
+    } catch (error) {
+      if (!(error instanceof ChapkitError)) throw error
+      for (const issue of error.issues ?? []) {
+        diagnostics.push(finding('config_invalid', issue.msg, issue.loc.join('.')))
+      }
+    }
+    if (config) checkBounds(config, diagnostics)
+    if (intake.data.rows === 0) {
+      diagnostics.push(finding('data_empty', 'Training data is empty', 'data'))
+    }
+    if (config && !hasError(diagnostics) && runner.validateTrain) {
+      const data = toFrame(intake.data)
+      diagnostics.push(...(await runner.validateTrain({ config, data, geo: toGeo(intake.geo) })))
+    }
+    return { diagnostics, prepared: config && { config, configId: stored.id } }
+  }
+
+  async function validatePredict(intake: PredictIntake, thorough: boolean): Promise<Verdict> {
+    const id = intake.artifactId
+    const row = await artifacts.find(id)
+    if (!row) {
+      return stop('training_artifact_not_found', `Training artifact ${id} not found`, 'artifact_id')
+    }
+    const lineage = trainingLineage(row)
+    if (typeof lineage === 'string')
+      return stop('invalid_training_artifact', lineage, 'artifact_id')
+    const { metadata, config, configId } = lineage
+    if (metadata.status === 'failed') {
+      const message = `Training artifact ${id} failed training (exit_code=${metadata.exit_code}); cannot predict with it`
+      return stop('training_artifact_failed', message, 'artifact_id')
+    }
+    const diagnostics: Diagnostic[] = []
+    checkBounds(config, diagnostics)
+    const damage = await checkWorkspace(row, thorough)
+    if (damage) diagnostics.push(damage)
+    if (intake.historic.rows === 0) {
+      // A warning: models that need no history are asked without one.
+      diagnostics.push({
+        ...finding('historic_empty', 'Historic data is empty', 'historic'),
+        severity: 'warning',
+      })
+    }
+    if (intake.future.rows === 0) {
+      diagnostics.push(finding('future_empty', 'Future data is empty', 'future'))
+    }
+    if (!hasError(diagnostics) && runner.validatePredict) {
+      const frames = { historic: toFrame(intake.historic), future: toFrame(intake.future) }
+      diagnostics.push(
+        ...(await runner.validatePredict({ config, ...frames, geo: toGeo(intake.geo) })),
+      )
+    }
+    return { diagnostics, prepared: { config, configId } }
+  }
+
+  function checkBounds(config: Record<string, unknown>, diagnostics: Diagnostic[]) {
+    const periods = config.prediction_periods
+    if (typeof periods !== 'number') return
+    const { min_prediction_periods: least, max_prediction_periods: most } = info
+    const text =
+      periods < least
+        ? `is below the minimum allowed value (${least})`
+        : periods > most
+          ? `exceeds the maximum allowed value (${most})`
+          : null
+    if (text === null) return
+    const message = `prediction_periods (${periods}) ${text}`
+    diagnostics.push(
+      finding('prediction_periods_out_of_bounds', message, 'config.prediction_periods'),
+    )
+  }
+
+  /** Whether the model is there; `thorough` also reads it and compares its hash. */
+  async function checkWorkspace(row: ArtifactRow, thorough: boolean): Promise<Diagnostic | null> {
+    const corrupted = finding(
+      'training_workspace_corrupted',
+      `Training artifact ${row.id} has empty or non-binary workspace content`,
+      'artifact_id',
+    )
+    if (row.content_kind !== 'workspace' || row.content_hash === null) return corrupted
+    let manifest: Manifest
+    try {
+      manifest = await readManifest(blobs, row.content_hash)
+    } catch (error) {
+      onError(error, 'ml.workspace.damaged')
+      return corrupted
+    }
+    if (runner.keeps !== 'value') return null
+    const model = findModel(manifest)
+    if (!model) {
+      const message = `Training artifact ${row.id} has no model file in its workspace`
+      return finding('model_pickle_missing', message, 'artifact_id')
+    }
+    try {
+      if (!thorough) await blobs.facts(model.sha256)
+      else if (sha256(await blobs.read(model.sha256)) !== model.sha256)
+        throw new Error('hash differs')
+      return null
+    } catch (error) {
+      onError(error, 'ml.model.damaged')
+      const message = `The model file of training artifact ${row.id} is damaged or gone`
+      return finding('model_pickle_corrupted', message, 'artifact_id')
+    }
+  }
+
+  return {
+    /** All findings; `thorough` reads the whole model, which a submit leaves to the run. */
+    validate: (intake: Intake, options: { thorough: boolean }): Promise<Verdict> =>
+      intake.type === 'train' ? validateTrain(intake) : validatePredict(intake, options.thorough),
+  }
+}
+
+/** What a submit is refused with when validation found an error. */
+export function toRefusal(diagnostics: readonly Diagnostic[]): ChapkitError | null {
+  const errors = diagnostics.filter(({ severity }) => severity === 'error')
+  const [first] = errors
+  if (!first) return null
+  const code = refusals[first.code]
+  if (code) return new ChapkitError(code, first.message)
+  return validationError(
+    errors.map(({ code: type, message, field }) => ({
+      loc: ['body', ...(field?.split('.') ?? [])],
+      msg: message,
+      type,
+    })),
+  )
+}
+
+export const hasError = (diagnostics: readonly Diagnostic[]): boolean =>
+  diagnostics.some(({ severity }) => severity === 'error')
+
+function finding(code: string, message: string, field: string): Diagnostic {
+  return { severity: 'error', code, message: message.slice(0, 2048), field }
+}
+
+function stop(code: string, message: string, field: string): Verdict {
+  return { diagnostics: [finding(code, message, field)], prepared: null }
+}
+
+interface TrainingLineage {
+  metadata: { status?: unknown; exit_code?: unknown }
+  config: Record<string, unknown>
+  configId: string
+}
+
+/** What a training left behind for its predictions, or what is wrong with the artifact. */
+function trainingLineage(row: ArtifactRow): TrainingLineage | string {
+  if (row.ml_type !== 'ml_training_workspace')
+    return `Artifact ${row.id} is not a training artifact`
+  const { metadata = {} } = JSON.parse(row.data) as { metadata?: Record<string, unknown> }
+  const configId = metadata.config_id
+  if (configId === undefined) return `Training artifact ${row.id} is missing config_id in metadata`
+  if (!isUlid(configId)) {
+    return `Training artifact ${row.id} has a malformed config_id in metadata: '${String(configId)}'`
+  }
+  const { config } = JSON.parse(row.lineage ?? '{}') as { config?: Record<string, unknown> }
+  return { metadata, config: config ?? {}, configId }
+}
+
+function toFrame(taken: TakenBytes): DataFrame {
+  return DataFrame.fromJson(JSON.parse(Buffer.from(taken.bytes).toString()) as FrameJson)
+}
+
+function toGeo(taken: TakenBytes | null): FeatureCollection | null {
+  return taken && (JSON.parse(Buffer.from(taken.bytes).toString()) as FeatureCollection)
+}
+
+/** A failing hook is the model author's bug: named by its kind, its text stays in the log. */
+export function hookFailure(thrown: unknown): ChapkitError {
+  const error = toError(thrown)
+  return new ChapkitError('internal', `Validation failed: ${error.name}`, { cause: error })
+}

@@ -1,0 +1,88 @@
+import { availableParallelism } from 'node:os'
+import { z } from 'zod'
+
+const wholeNumber = (fallback: number, minimum = 0) =>
+  z.coerce.number().int().min(minimum).default(fallback)
+
+/** Environment variables that the service reads, with their defaults. docs/reference/settings.md lists them for users. */
+const Environment = z.object({
+  HOST: z.string().min(1).default('127.0.0.1'),
+  PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
+  CHAPKIT_DATA_DIR: z.string().min(1).default('./data'),
+  DATABASE_URL: z.string().min(1).optional(),
+  CHAPKIT_PUBLIC_URL: z.url().optional(),
+  CHAPKIT_MAX_BODY: wholeNumber(64 * 1024 * 1024, 1024),
+  CHAPKIT_CORS_ORIGINS: z.string().optional(),
+  CHAPKIT_DRAIN_SECONDS: wholeNumber(25),
+  CHAPKIT_JOB_RETENTION_DAYS: wholeNumber(30, 1),
+  CHAPKIT_MAX_QUEUED_JOBS: wholeNumber(10_000, 1),
+  CHAPKIT_TRAIN_CONCURRENCY: wholeNumber(1, 1),
+  CHAPKIT_PREDICT_CONCURRENCY: z.coerce.number().int().min(1).optional(),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  LOG_FORMAT: z.enum(['console', 'json']).optional(),
+})
+
+export const environmentNames = Object.keys(Environment.shape)
+
+export interface Settings {
+  host: string
+  /** 0 takes a free port. */
+  port: number
+  /** Folder of the database and the blobs. */
+  dataDir: string
+  /** Overrides where the database lies: a path, `sqlite:///path` or `:memory:`. */
+  databaseUrl: string | null
+  /** Base of `Location` headers, without a trailing slash; null takes it from the request. */
+  publicUrl: string | null
+  /** Largest JSON body, in bytes. */
+  maxBody: number
+  corsOrigins: string[]
+  /** How long a stop waits for requests and jobs, in milliseconds. */
+  drainMs: number
+  /** How long finished jobs are kept, in milliseconds. */
+  jobRetentionMs: number
+  /** Pending jobs of one type beyond which a submit is refused with 429. */
+  maxQueuedJobs: number
+  concurrency: { train: number; predict: number }
+  logLevel: z.infer<typeof Environment>['LOG_LEVEL']
+  /** null: pretty on a terminal, JSON otherwise. */
+  logFormat: 'console' | 'json' | null
+}
+
+/**
+ * Reads settings from environment variables, once, at start. Empty variables count as unset.
+ * Throws an error that names each variable that cannot be used and what was expected.
+ */
+export function parseSettings(environment: Record<string, string | undefined>): Settings {
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(
+      ([name, value]) => environmentNames.includes(name) && value !== '',
+    ),
+  )
+  const parsed = Environment.safeParse(given)
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map(
+      (issue) => `${issue.path.join('.')}=${given[String(issue.path[0])]}: ${issue.message}`,
+    )
+    throw new Error(`Settings that cannot be used:\n  ${lines.join('\n  ')}`)
+  }
+  const env = parsed.data
+  return {
+    host: env.HOST,
+    port: env.PORT,
+    dataDir: env.CHAPKIT_DATA_DIR,
+    databaseUrl: env.DATABASE_URL ?? null,
+    publicUrl: env.CHAPKIT_PUBLIC_URL?.replace(/\/+$/, '') ?? null,
+    maxBody: env.CHAPKIT_MAX_BODY,
+    corsOrigins: env.CHAPKIT_CORS_ORIGINS?.split(',').map((origin) => origin.trim()) ?? [],
+    drainMs: env.CHAPKIT_DRAIN_SECONDS * 1000,
+    jobRetentionMs: env.CHAPKIT_JOB_RETENTION_DAYS * 86_400_000,
+    maxQueuedJobs: env.CHAPKIT_MAX_QUEUED_JOBS,
+    concurrency: {
+      train: env.CHAPKIT_TRAIN_CONCURRENCY,
+      predict: env.CHAPKIT_PREDICT_CONCURRENCY ?? Math.max(1, availableParallelism() - 1),
+    },
+    logLevel: env.LOG_LEVEL,
+    logFormat: env.LOG_FORMAT ?? null,
+  }
+}
