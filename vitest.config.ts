@@ -4,7 +4,7 @@ export default defineConfig({
   // Tests run the sources: the same condition that child processes are started with.
   ssr: { resolve: { conditions: ['chapkit-source', 'node', 'import', 'module', 'default'] } },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',

@@ -86,3 +86,8 @@ export function parseSettings(environment: Record<string, string | undefined>): 
     logFormat: env.LOG_FORMAT ?? null,
   }
 }
+
+/** The environment of this process. The only place that reads it. */
+export function environment(): Readonly<Record<string, string | undefined>> {
+  return process.env
+}

@@ -5,7 +5,8 @@ import type { Database } from '../db/database.ts'
 import type { Queries } from '../db/tables.ts'
 import { ChapkitError } from '../errors.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
-import type { BlobStore } from './blob-store.ts'
+import type { BlobStore, PutOptions } from './blob-store.ts'
+import { chunksOf, refuseOther } from './digest.ts'
 import { blobStore as rows } from './store.ts'
 import { sweepBlobs } from './sweep.ts'
 
@@ -33,31 +34,31 @@ export type Blobs = ReturnType<typeof createBlobs>
 
 /** Bytes by content, small ones in the database and large ones in the blob store, with references that keep them. */
 export function createBlobs({ database, store, now }: BlobsDeps) {
-  async function stageStream(source: AsyncIterable<Uint8Array>, options: StageOptions) {
-    const iterator = source[Symbol.asyncIterator]()
+  /** A source that ends early is small; otherwise what was read goes on to the store in front of the rest. */
+  async function stageStream(source: AsyncIterable<Uint8Array>, options: PutOptions) {
+    const chunks = chunksOf(source, options)
     const head: Uint8Array[] = []
     let size = 0
-    // A source that ends early is small; otherwise what was read goes on to the store in front of the rest.
     while (size <= inlineLimit) {
-      const { value, done } = await iterator.next()
-      if (done) {
+      const next = await chunks.next()
+      if (next.done) {
         const staged = stageBytes(Buffer.concat(head))
-        assertExpected(staged.hash, options.expected)
+        refuseOther(staged, options)
         return staged
       }
-      head.push(value)
-      size += value.byteLength
+      head.push(next.value)
+      size += next.value.byteLength
     }
     const whole = (async function* () {
       yield* head
-      yield* { [Symbol.asyncIterator]: () => iterator }
+      yield* chunks
     })()
     return { ...(await store.put(whole, options)), inline: null }
   }
 
   async function stage(
     source: Uint8Array | AsyncIterable<Uint8Array>,
-    options: StageOptions = {},
+    options: PutOptions = {},
   ): Promise<StagedBlob> {
     if (!(source instanceof Uint8Array)) return stageStream(source, options)
     if (source.byteLength <= inlineLimit) return stageBytes(source)
@@ -103,7 +104,7 @@ export function createBlobs({ database, store, now }: BlobsDeps) {
         const bytes = range ? row.bytes.subarray(range.start, range.end) : row.bytes
         return Readable.from([bytes], { objectMode: false })
       }
-      const stream = await store.get(hash, range)
+      const stream = await store.get(hash, range, row.size)
       if (!stream) throw missing(hash)
       return stream
     },
@@ -137,27 +138,12 @@ export function createBlobs({ database, store, now }: BlobsDeps) {
   }
 }
 
-export interface StageOptions {
-  signal?: AbortSignal
-  maxBytes?: number
-  /** SHA-256 that the bytes must have. */
-  expected?: string
-}
-
 function stageBytes(bytes: Uint8Array): StagedBlob {
   return { hash: sha256(bytes), size: bytes.byteLength, crc32: crc32(bytes), inline: bytes }
 }
 
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
-}
-
-function assertExpected(hash: string, expected: string | undefined) {
-  if (expected === undefined || expected === hash) return
-  throw new ChapkitError(
-    'validation-failed',
-    `Expected bytes with SHA-256 ${expected}, got ${hash}`,
-  )
 }
 
 function missing(hash: string): ChapkitError {

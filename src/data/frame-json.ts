@@ -1,5 +1,5 @@
 import type { Issue } from '../errors.ts'
-import { came } from './came.ts'
+import { show } from '../kernel/show.ts'
 import {
   announcedType,
   type Cell,
@@ -28,7 +28,7 @@ export function checkFrame(
   const issues: Issue[] = []
   const report = (path: Loc, expected: string, value: unknown, type: string) => {
     if (issues.length === maximumIssues) return
-    issues.push({ loc: [...loc, ...path], msg: `Expected ${expected}, got ${came(value)}`, type })
+    issues.push({ loc: [...loc, ...path], msg: `Expected ${expected}, got ${show(value)}`, type })
   }
 
   if (!isObject(value)) {

@@ -1,5 +1,5 @@
 import type { Issue } from '../errors.ts'
-import { came } from './came.ts'
+import { show } from '../kernel/show.ts'
 
 /** Longitude, latitude and, if there, altitude; more numbers are tolerated. */
 export type Position = number[]
@@ -212,7 +212,7 @@ function checkBox(value: unknown, loc: Loc, issues: Issue[]): void {
 function report(issues: Issue[], loc: Loc, expected: string, value: unknown, type: string): void {
   issues.push({
     loc,
-    msg: `Expected ${expected}, got ${came(value)}`,
+    msg: `Expected ${expected}, got ${show(value)}`,
     type: value === undefined ? 'missing' : type,
   })
 }

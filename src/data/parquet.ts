@@ -1,7 +1,6 @@
 import type { BasicType } from 'hyparquet-writer/src/types.js'
 import { ChapkitError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
-import { came } from './came.ts'
 import { buildColumn, type Column, cellsOf, type NumericColumn } from './columns.ts'
 import { type Cell, type CellColumns, type FrameJson, toRows } from './schema.ts'
 
@@ -138,7 +137,7 @@ function plainCell(value: unknown, name: string, row: number): Cell {
       if (value instanceof Date) return value.toISOString()
       throw new ChapkitError(
         'validation-failed',
-        `Expected plain values in column \`${name}\`, got ${came(value)} in row ${row}; flatten lists and structs first`,
+        `Expected plain values in column \`${name}\`, got ${show(value)} in row ${row}; flatten lists and structs first`,
       )
   }
 }

@@ -6,7 +6,7 @@ import type { ModelRunner } from '../ml/runner.ts'
 import { createExecutor, type Executor, failure } from './execute.ts'
 import { createLogLimit } from './output.ts'
 import type { FromHost, HostParameters, ToHost } from './protocol.ts'
-import type { RunEvents, RunRequest } from './run.ts'
+import type { RunEvents, RunRequest } from '../ml/run.ts'
 
 /*
  * The program of a model host: `node entry.ts MODULE PARAMETERS`, started by hosts.ts and by nothing else. It imports

@@ -23,7 +23,7 @@ import type {
   RunRequest,
   TrainRequest,
   TrainResult,
-} from './run.ts'
+} from '../ml/run.ts'
 
 export type Executor = ReturnType<typeof createExecutor>
 

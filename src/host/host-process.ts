@@ -9,7 +9,7 @@ import {
   isFromHost,
   type ToHost,
 } from './protocol.ts'
-import type { RunOptions, RunOutcome, RunRequest } from './run.ts'
+import type { RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
 
 /*
  * One model host, seen from the service: a process with a group of its own, so that what a model starts ends with it.

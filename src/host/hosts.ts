@@ -3,10 +3,10 @@ import { availableParallelism } from 'node:os'
 import { delimiter, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type HostProcess, startHostProcess } from './host-process.ts'
-import type { HostStats, ModelHosts, RunOptions, RunOutcome, RunRequest } from './run.ts'
+import type { HostStats, ModelHosts, RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
 
 export { createInlineHosts } from './inline.ts'
-export type * from './run.ts'
+export type * from '../ml/run.ts'
 
 /** How long a host may take to clean up when it is asked to end. */
 const cleanupGraceMs = 5000

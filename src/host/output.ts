@@ -1,4 +1,4 @@
-import type { LogStream } from './run.ts'
+import type { LogStream } from '../ml/run.ts'
 
 /** Longest line that is kept; the rest of a longer one is cut off. */
 const maximumLineBytes = 8 * 1024

@@ -1,4 +1,4 @@
-import type { LogStream, RunOutcome, RunRequest } from './run.ts'
+import type { LogStream, RunOutcome, RunRequest } from '../ml/run.ts'
 
 /*
  * What the service and a model host say to each other over the channel that Node gives a child process. A run is one

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -202,6 +203,12 @@ export function sendAnswered(
     .headers(answered.headers)
     .type('application/json')
     .send(answered.body)
+}
+
+/** Keeps what is needed to compare a request with an earlier one of the same idempotency key. */
+export function noteBody(request: FastifyRequest, body: Buffer): void {
+  if (request.headers['idempotency-key'] === undefined) return
+  request.bodyHash = () => createHash('sha256').update(body).digest('hex')
 }
 
 export const idempotencyHeader = {

@@ -1,10 +1,16 @@
-/** A value as it may stand in a message: short, on one line, its kind named where it is not plain. */
+/**
+ * A value as it may stand in a message: short, on one line, its kind named where it is not plain. Nested values are counted,
+ * not written out: that would cost as much as a body is long.
+ */
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing'
-  if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
-  const text = JSON.stringify(value) ?? String(value)
-  const short = text.length > 80 ? `${text.slice(0, 77)}…` : text
-  if (Array.isArray(value)) return `an array ${short}`
-  if (value !== null && typeof value === 'object') return `an object ${short}`
-  return short
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}…` : value)
+  if (typeof value === 'bigint' || typeof value === 'symbol') return String(value)
+  if (typeof value === 'function') return 'a function'
+  if (typeof value !== 'object' || value === null) return String(value)
+  if (!Array.isArray(value)) return 'an object'
+  const isShort =
+    value.length <= 4 && value.every((each) => typeof each !== 'object' || each === null)
+  return isShort ? `[${value.map(show).join(', ')}]` : `an array of ${value.length}`
 }

@@ -6,6 +6,7 @@ import {
   addEndpoint,
   type Endpoint,
   idempotencyHeader,
+  noteBody,
   sendAnswered,
   toIdempotentRequest,
 } from '../http/routes.ts'
@@ -85,7 +86,10 @@ export function mlRoutes(deps: MlRoutesDeps) {
     app.addContentTypeParser(
       ['application/json', 'text/csv'],
       { parseAs: 'buffer' },
-      (_request, body, done) => done(null, body),
+      (request, body: Buffer, done) => {
+        noteBody(request, body)
+        done(null, body)
+      },
     )
 
     const submitAnswers: Endpoint['answers'] = {
@@ -246,7 +250,7 @@ interface SampleQuery {
 }
 
 function bodyOf(request: FastifyRequest<{ Body: Buffer }>): Buffer {
-  if (request.body) return request.body
+  if (request.body?.byteLength > 0) return request.body
   throw new ChapkitError('invalid-json', 'Expected a JSON document, got an empty body')
 }
 

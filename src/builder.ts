@@ -1,0 +1,269 @@
+import type { FastifyInstance } from 'fastify'
+import { type Hierarchy, mlHierarchy } from './artifact/schema.ts'
+import { BaseConfig } from './config/schema.ts'
+import { defineService, type Service } from './definition.ts'
+import type { EntityDefinition } from './entity/define.ts'
+import type { CrudVerbs } from './http/routes.ts'
+import {
+  MLServiceInfo,
+  type MLServiceInfoInput,
+  ServiceInfo,
+  type ServiceInfoInput,
+} from './ml/info.ts'
+import type { ConfigSchema, ModelRunner } from './ml/runner.ts'
+import {
+  defaultPrefixes,
+  type Feature,
+  type Parts,
+  type Prefixes,
+  type ServiceSpec,
+} from './spec.ts'
+import type { HealthCheck } from './system/health.ts'
+
+export interface BuilderOptions<Info> {
+  info: Info
+  /** `import.meta.url` of the service file: what model hosts import. Without it models run inside the service. */
+  module?: string
+}
+
+export interface ConfigOptions {
+  /** Schema of a config's `data`. @default BaseConfig */
+  schema?: ConfigSchema
+  prefix?: string
+  /** Verbs to leave out are set to false. @default all */
+  verbs?: Partial<CrudVerbs>
+}
+
+export interface ArtifactOptions {
+  /** Names of the levels of trees. */
+  hierarchy?: Hierarchy
+  /** Joins configs and artifacts: `$link-artifact`, `$artifacts`, `$config`. @default false; true for ML services */
+  linking?: boolean
+  prefix?: string
+  verbs?: Partial<CrudVerbs>
+}
+
+const allVerbs: CrudVerbs = { create: true, read: true, update: true, delete: true }
+
+/** What is missing before a method may be called, as the type that says so. */
+interface Missing<Features extends Feature> {
+  'this service lacks': Features
+}
+type Needs<Self, Has extends Feature, Need extends Feature> = [Need] extends [Has]
+  ? Self
+  : Missing<Exclude<Need, Has>>
+
+/**
+ * Builds a service that answers what it is, and whatever is added to it. Each method returns the builder; `build` checks the
+ * whole and opens nothing.
+ */
+export class BaseServiceBuilder<Has extends Feature = never> {
+  /** Only for the types: the features so far. */
+  declare protected readonly features: Has
+  protected spec: ServiceSpec
+
+  constructor({ info, module }: BuilderOptions<ServiceInfoInput | MLServiceInfoInput>) {
+    this.spec = {
+      info: parseInfo(info),
+      module: module ?? null,
+      database: null,
+      prefixes: defaultPrefixes,
+      logging: false,
+      health: false,
+      system: false,
+      jobs: false,
+      config: null,
+      artifacts: null,
+      runner: null,
+      checks: {},
+      routes: [],
+      entities: [],
+      onStartup: [],
+      onShutdown: [],
+      corsOrigins: null,
+    }
+  }
+
+  /** A line in the log for every request. */
+  withLogging(): this {
+    return this.set({ logging: true })
+  }
+
+  withHealth(prefix?: string): this {
+    return this.set({ health: true }).at('health', prefix)
+  }
+
+  withSystem(prefix?: string): this {
+    return this.set({ system: true }).at('system', prefix)
+  }
+
+  /** A check of the user's own in `/health`. Its name may have letters, digits, `-` and `_`. */
+  withHealthCheck(name: string, check: HealthCheck): this {
+    if (!/^[\w-]+$/.test(name)) {
+      throw new Error(
+        `Expected a name of letters, digits, - and _ for a health check, got "${name}"`,
+      )
+    }
+    if (name in this.spec.checks || name === 'database') {
+      throw new Error(`There is a health check named "${name}" already`)
+    }
+    return this.set({ health: true, checks: { ...this.spec.checks, [name]: check } })
+  }
+
+  /** Where the service keeps its data: a path, an SQLite URL, or `:memory:`. @default `chapkit.db` in `CHAPKIT_DATA_DIR` */
+  withDatabase(url: string): this {
+    return this.set({ database: url })
+  }
+
+  /** Origins whose pages may call the service; `'*'` is every one. */
+  withCors(origins: readonly string[]): this {
+    return this.set({ corsOrigins: origins })
+  }
+
+  /** Paths that the parts of the service answer at. */
+  withPrefixes(prefixes: Partial<Prefixes>): this {
+    for (const prefix of Object.values(prefixes)) assertPrefix(prefix)
+    return this.set({ prefixes: { ...this.spec.prefixes, ...prefixes } })
+  }
+
+  /** An entity of the user's own: see `defineEntity`. */
+  withEntity<Row>(definition: EntityDefinition<Row>): this {
+    if (this.spec.entities.some(({ name }) => name === definition.name)) {
+      throw new Error(`There is an entity named "${definition.name}" already`)
+    }
+    return this.set({ entities: [...this.spec.entities, definition as EntityDefinition<unknown>] })
+  }
+
+  /** Routes of the user's own: a Fastify plugin that is given the running parts. They ask for `service:use` unless they say otherwise. */
+  withRoutes(routes: (app: FastifyInstance, parts: Parts<Has>) => void | Promise<void>): this {
+    return this.set({ routes: [...this.spec.routes, routes] })
+  }
+
+  /** Called when the service has opened, before it takes work. */
+  onStartup(hook: (parts: Parts<Has>) => void | Promise<void>): this {
+    return this.set({ onStartup: [...this.spec.onStartup, hook] })
+  }
+
+  /** Called when the service has stopped taking work, before it closes its database. */
+  onShutdown(hook: (parts: Parts<Has>) => void | Promise<void>): this {
+    return this.set({ onShutdown: [...this.spec.onShutdown, hook] })
+  }
+
+  withJobs(prefix?: string): WithFeature<this, Has, 'jobs'> {
+    return this.set({ jobs: true }).at('jobs', prefix) as never
+  }
+
+  /** A definition of the service; nothing is open yet. Throws when parts of it do not fit together. */
+  build(): Service<Has> {
+    const { runner, config, artifacts, jobs, info } = this.spec
+    if (artifacts?.linking && !config) {
+      throw new Error('Linking artifacts to configs needs configs: add withConfig()')
+    }
+    if (runner) {
+      const missing = [
+        !config && 'withConfig()',
+        !artifacts && 'withArtifacts()',
+        !jobs && 'withJobs()',
+      ]
+      const names = missing.filter((name) => name !== false)
+      if (names.length > 0) throw new Error(`withMl() needs ${names.join(', ')} first`)
+      if (!MLServiceInfo.safeParse(info).success) {
+        throw new Error(
+          'A service with a model needs `period_type` ("monthly" or "weekly") in its info',
+        )
+      }
+    }
+    return defineService<Has>(this.spec)
+  }
+
+  protected set(changes: Partial<ServiceSpec>): this {
+    this.spec = { ...this.spec, ...changes }
+    return this
+  }
+
+  protected at(name: keyof Prefixes, prefix: string | undefined): this {
+    return prefix === undefined ? this : this.withPrefixes({ [name]: prefix })
+  }
+}
+
+/** The same builder, known to have a feature more. */
+type WithFeature<Self, Has extends Feature, More extends Feature> =
+  Self extends ServiceBuilder<Has> ? ServiceBuilder<Has | More> : BaseServiceBuilder<Has | More>
+
+/** Builds a service of configs, artifacts, jobs and, with all of these, a model. */
+export class ServiceBuilder<Has extends Feature = never> extends BaseServiceBuilder<Has> {
+  /** Named configurations, validated by a schema. */
+  withConfig({
+    schema = BaseConfig,
+    prefix,
+    verbs,
+  }: ConfigOptions = {}): ServiceBuilder<Has | 'config'> {
+    return this.set({ config: { schema, verbs: { ...allVerbs, ...verbs } } }).at(
+      'configs',
+      prefix,
+    ) as never
+  }
+
+  /** Trees of artifacts. */
+  withArtifacts(options: ArtifactOptions = {}): ServiceBuilder<Has | 'artifacts'> {
+    const { hierarchy = mlHierarchy, linking = false, prefix, verbs } = options
+    return this.set({
+      artifacts: { hierarchy, linking, verbs: { ...allVerbs, ...verbs } },
+    }).at('artifacts', prefix) as never
+  }
+
+  /** Training and predicting. Needs configs, artifacts and jobs. */
+  withMl<Config, Model>(
+    this: Needs<ServiceBuilder<Has>, Has, 'config' | 'artifacts' | 'jobs'>,
+    runner: ModelRunner<Config, Model>,
+    prefix?: string,
+  ): ServiceBuilder<Has | 'ml'> {
+    const builder = this as unknown as ServiceBuilder<Has>
+    const { config } = builder.spec
+    return builder
+      .set({
+        runner: runner as unknown as ModelRunner,
+        // Configs are the model's own unless a schema was given.
+        ...(config &&
+          config.schema === BaseConfig && { config: { ...config, schema: runner.config } }),
+      })
+      .at('ml', prefix) as never
+  }
+}
+
+export interface MLBuilderOptions<Config, Model> extends BuilderOptions<MLServiceInfoInput> {
+  runner: ModelRunner<Config, Model>
+  /** Names of the levels of artifact trees. */
+  hierarchy?: Hierarchy
+}
+
+/** Builds a service around a model, with all that such a service needs: health, system, configs, artifacts, jobs, logging. */
+export class MLServiceBuilder<Config = unknown, Model = unknown> extends ServiceBuilder<Feature> {
+  constructor({ info, module, runner, hierarchy }: MLBuilderOptions<Config, Model>) {
+    super({ info, ...(module !== undefined && { module }) })
+    this.withLogging().withHealth().withSystem()
+    this.withJobs()
+    this.withConfig({ schema: runner.config })
+    this.withArtifacts({ linking: true, ...(hierarchy && { hierarchy }) })
+    this.set({ runner: runner as unknown as ModelRunner })
+  }
+}
+
+function parseInfo(info: ServiceInfoInput | MLServiceInfoInput): ServiceInfo | MLServiceInfo {
+  const parsed = 'period_type' in info ? MLServiceInfo.safeParse(info) : ServiceInfo.safeParse(info)
+  if (parsed.success) return parsed.data
+  const lines = parsed.error.issues.map(
+    (issue) => `${issue.path.join('.') || 'info'}: ${issue.message}`,
+  )
+  throw new Error(`The info of the service does not fit:\n  ${lines.join('\n  ')}`)
+}
+
+const reserved = ['/v2', '/metrics', '/graphql', '/console', '/docs', '/openapi.json']
+
+function assertPrefix(prefix: string) {
+  if (!/^(\/[\w.-]+)+$/.test(prefix) || prefix.includes('..')) {
+    throw new Error(`Expected a prefix such as "/api/v1/configs", got "${prefix}"`)
+  }
+  const taken = reserved.find((each) => prefix === each || prefix.startsWith(`${each}/`))
+  if (taken) throw new Error(`The prefix "${prefix}" lies below "${taken}", which is reserved`)
+}

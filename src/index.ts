@@ -1,0 +1,47 @@
+export type { Hierarchy } from './artifact/schema.ts'
+export {
+  type ArtifactOptions,
+  BaseServiceBuilder,
+  type BuilderOptions,
+  type ConfigOptions,
+  type MLBuilderOptions,
+  MLServiceBuilder,
+  ServiceBuilder,
+} from './builder.ts'
+export { BaseConfig } from './config/schema.ts'
+export {
+  type Cell,
+  DataFrame,
+  type Feature as GeoFeature,
+  type FeatureCollection,
+  type Field,
+  type FieldType,
+  type FrameJson,
+  nextPeriod,
+  parsePeriod,
+} from './data/index.ts'
+export type { Database } from './db/database.ts'
+export type { ListenOptions, Service, StartOptions } from './definition.ts'
+export { ChapkitError, type ErrorCode, errorCatalogue, type Issue } from './errors.ts'
+export { BaseModelRunner } from './ml/base-runner.ts'
+export { type FunctionalModelOptions, FunctionalModelRunner } from './ml/functional.ts'
+export {
+  MLServiceInfo,
+  type MLServiceInfoInput,
+  ServiceInfo,
+  type ServiceInfoInput,
+} from './ml/info.ts'
+export type {
+  ConfigSchema,
+  Diagnostic,
+  ModelRunner,
+  PredictContext,
+  RunContext,
+  TrainContext,
+  ValidatePredictContext,
+  ValidateTrainContext,
+} from './ml/runner.ts'
+export { type Permission, permissionCatalogue } from './permissions.ts'
+export type { Feature, Parts, Prefixes, ServiceSpec } from './spec.ts'
+export type { CheckResult, HealthCheck, HealthState } from './system/health.ts'
+export { version } from './version.ts'

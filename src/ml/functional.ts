@@ -1,0 +1,70 @@
+import { BaseConfig } from '../config/schema.ts'
+import type { DataFrame } from '../data/frame.ts'
+import type {
+  ConfigSchema,
+  Diagnostic,
+  ModelRunner,
+  PredictContext,
+  TrainContext,
+  ValidatePredictContext,
+  ValidateTrainContext,
+} from './runner.ts'
+
+export interface FunctionalModelOptions<Config, Model> {
+  /**
+   * Schema of the model's config; extend `BaseConfig`.
+   * @default BaseConfig
+   */
+  config?: ConfigSchema<Config>
+  /** Fits a model to data. What it returns is stored and given to `onPredict`. */
+  onTrain: (context: TrainContext<Config>) => Model | Promise<Model>
+  /** Asks a model: a frame with `time_period`, `location` and `sample_0`, `sample_1`, … */
+  onPredict: (context: PredictContext<Config, NoInfer<Model>>) => DataFrame | Promise<DataFrame>
+  /** Findings of the model's own, after those of the service, for `$validate` and at submit. */
+  onValidateTrain?: (context: ValidateTrainContext<Config>) => Diagnostic[] | Promise<Diagnostic[]>
+  onValidatePredict?: (
+    context: ValidatePredictContext<Config>,
+  ) => Diagnostic[] | Promise<Diagnostic[]>
+  /** Turns the model into bytes, for models that are more than plain data, Map, Set, Date and typed arrays. */
+  save?: (model: NoInfer<Model>) => Uint8Array | Promise<Uint8Array>
+  load?: (bytes: Uint8Array) => NoInfer<Model> | Promise<NoInfer<Model>>
+}
+
+/**
+ * A model made of two functions.
+ *
+ * @example
+ * ```ts
+ * const runner = new FunctionalModelRunner({
+ *   onTrain: ({ data }) => ({ mean: data.numbers('disease_cases').reduce((a, b) => a + b, 0) / data.length }),
+ *   onPredict: ({ model, future }) => future.select(['time_period', 'location']).derive('sample_0', () => model.mean),
+ * })
+ * ```
+ */
+export class FunctionalModelRunner<Config = BaseConfig, Model = unknown>
+  implements ModelRunner<Config, Model>
+{
+  readonly contract = 1
+  readonly keeps = 'value'
+  readonly inputs = 'forecast'
+  readonly config: ConfigSchema<Config>
+  readonly train: ModelRunner<Config, Model>['train']
+  readonly predict: ModelRunner<Config, Model>['predict']
+  readonly validateTrain?: NonNullable<ModelRunner<Config, Model>['validateTrain']>
+  readonly validatePredict?: NonNullable<ModelRunner<Config, Model>['validatePredict']>
+  readonly save?: NonNullable<ModelRunner<Config, Model>['save']>
+  readonly load?: NonNullable<ModelRunner<Config, Model>['load']>
+
+  constructor(options: FunctionalModelOptions<Config, Model>) {
+    this.config = options.config ?? (BaseConfig as unknown as ConfigSchema<Config>)
+    this.train = options.onTrain
+    this.predict = options.onPredict
+    if (options.onValidateTrain) this.validateTrain = options.onValidateTrain
+    if (options.onValidatePredict) this.validatePredict = options.onValidatePredict
+    if ((options.save === undefined) !== (options.load === undefined)) {
+      throw new Error('A runner needs `save` and `load` together: what one writes the other reads')
+    }
+    if (options.save) this.save = options.save
+    if (options.load) this.load = options.load
+  }
+}

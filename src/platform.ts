@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto'
+import { isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { BlobStore } from './blob/blob-store.ts'
+import { openFileBlobs } from './blob/file.ts'
+import { memoryBlobs } from './blob/memory.ts'
+import type { Database } from './db/database.ts'
+import { takeLock } from './db/lock.ts'
+import { migrate } from './db/migrate.ts'
+import { openSqlite } from './db/sqlite.ts'
+import { embeddedEngine } from './engine/embedded.ts'
+import type { Engine } from './engine/engine.ts'
+import type { Clock } from './kernel/clock.ts'
+import { createIds } from './kernel/id.ts'
+import type { Settings } from './settings.ts'
+
+/** What the outside world gives a service. Whoever opened it closes it. */
+export interface Platform extends AsyncDisposable {
+  database: Database
+  blobStore: BlobStore
+  engine: Engine
+  now: Clock
+  newId: () => string
+  /** Random and unguessable: tokens of claims, names of starts. */
+  newToken: () => string
+  /** False when everything is gone with the process. */
+  isDurable: boolean
+}
+
+/** Opens database, blobs and engine as the settings say. The only place that chooses drivers. */
+export async function openPlatform(settings: Settings, now: Clock = Date.now): Promise<Platform> {
+  const file = databaseFile(settings)
+  const shared = {
+    engine: embeddedEngine({ now }),
+    now,
+    newId: createIds(now),
+    newToken: randomUUID,
+  }
+  if (file === ':memory:') {
+    const database = openSqlite(file)
+    await migrate(database)
+    const blobStore = memoryBlobs({ now })
+    return {
+      ...shared,
+      database,
+      blobStore,
+      isDurable: false,
+      [Symbol.asyncDispose]: async () => {
+        await shared.engine.close()
+        await blobStore.close()
+        await database.close()
+      },
+    }
+  }
+
+  // The lock comes first: nothing in the folder is touched while another process owns it.
+  const lock = takeLock(`${file}.lock`)
+  try {
+    const database = openSqlite(file)
+    await migrate(database)
+    const blobStore = await openFileBlobs({ folder: `${file.replace(/\.[^./]+$/, '')}.blobs`, now })
+    await blobStore.clean()
+    return {
+      ...shared,
+      database,
+      blobStore,
+      isDurable: true,
+      [Symbol.asyncDispose]: async () => {
+        await shared.engine.close()
+        await blobStore.close()
+        await database.close()
+        lock.release()
+      },
+    }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** Path of the database: `:memory:`, a path, or the URL forms that clients of the contract know (`sqlite:///data/x.db`). */
+export function databaseFile({
+  databaseUrl,
+  dataDir,
+}: Pick<Settings, 'databaseUrl' | 'dataDir'>): string {
+  if (databaseUrl === null) return resolve(join(dataDir, 'chapkit.db'))
+  if (databaseUrl === ':memory:' || /^sqlite[^:]*:\/\/\/?(:memory:)?$/.test(databaseUrl))
+    return ':memory:'
+  if (databaseUrl.startsWith('file:')) return fileURLToPath(databaseUrl)
+  const path = /^sqlite[^:]*:\/\/\/(.+)$/.exec(databaseUrl)?.[1] ?? databaseUrl
+  if (/^[a-z][a-z0-9+]*:\/\//i.test(path)) {
+    throw new Error(
+      `Expected an SQLite path or URL as the database, got a ${path.split(':', 1)[0]} URL`,
+    )
+  }
+  return isAbsolute(path) ? path : resolve(path)
+}

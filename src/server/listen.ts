@@ -1,0 +1,103 @@
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import type { Settings } from '../settings.ts'
+import { watchPace } from './pace.ts'
+
+export interface ListenHooks {
+  /** Called once the socket is open: what may be prepared meanwhile. */
+  warm: () => Promise<void> | undefined
+  /** Ends the service when the process is asked to end; null leaves signals alone. */
+  close: ((atOnce: AbortSignal) => Promise<void>) | null
+}
+
+/** Opens the socket of an app. Resolves with its address. */
+export async function openSocket(
+  app: FastifyInstance,
+  settings: Settings,
+  hooks: ListenHooks,
+): Promise<{ url: string }> {
+  const pace = watchPace(app.server, Date.now)
+  app.server.once('close', () => pace.stop())
+  try {
+    await app.listen({ host: settings.host, port: settings.port })
+  } catch (error) {
+    await hooks.close?.(AbortSignal.abort())
+    throw explain(error, settings)
+  }
+  const { address, family, port } = app.server.address() as AddressInfo
+  const host = family === 'IPv6' ? `[${address}]` : address
+  if (!isLoopback(address)) {
+    app.log.warn(
+      { event: 'service.exposed', host: address },
+      'The service answers beyond this machine without authentication: anyone who reaches it may train, read and delete',
+    )
+  }
+  app.log.info(
+    { event: 'service.started', url: `http://${host}:${port}` },
+    `listening at http://${host}:${port}`,
+  )
+  if (hooks.close) endOnSignals(app, hooks.close)
+  hooks.warm()?.catch((error: unknown) => {
+    app.log.error({ err: error, event: 'host.start.failed' }, 'the model host does not start')
+  })
+  return { url: `http://${host}:${port}` }
+}
+
+/** The first SIGTERM or SIGINT drains, a second one stops now. */
+function endOnSignals(app: FastifyInstance, close: (atOnce: AbortSignal) => Promise<void>) {
+  const atOnce = new AbortController()
+  let stopping = false
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stopping) {
+      atOnce.abort()
+      return
+    }
+    stopping = true
+    app.log.info(
+      { event: 'service.stopping', signal },
+      'stopping: requests and jobs may finish; again to stop now',
+    )
+    close(atOnce.signal).then(
+      () => process.exit(0),
+      (error: unknown) => {
+        app.log.fatal(
+          { err: error, event: 'service.stop.failed' },
+          'the service did not stop in good order',
+        )
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  app.server.once('close', () => {
+    // Signals during the rest of a stop still count; without one under way they are no longer ours.
+    if (stopping) return
+    process.off('SIGTERM', onSignal)
+    process.off('SIGINT', onSignal)
+  })
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.')
+}
+
+function explain(error: unknown, { host, port }: Settings): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : ''
+  if (code === 'EADDRINUSE') {
+    return new Error(`Port ${port} is in use; choose another with PORT=8001 (or --port 8001)`, {
+      cause: error,
+    })
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+    return new Error(`The host ${host} is no address of this machine; choose another with HOST`, {
+      cause: error,
+    })
+  }
+  if (code === 'EACCES') {
+    return new Error(`Port ${port} needs privileges; choose one above 1023 with PORT`, {
+      cause: error,
+    })
+  }
+  return error
+}

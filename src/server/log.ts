@@ -1,0 +1,62 @@
+import pino, { type Logger } from 'pino'
+import type { Settings } from '../settings.ts'
+
+export type { Logger }
+
+/** What never reaches a log. */
+const redacted = [
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'x-api-key',
+  'password',
+  'token',
+  'secret',
+]
+
+/**
+ * The structured log: JSON lines with `event`, or readable ones on a terminal. Lines are buffered for a moment, so that a request
+ * costs no write of its own; what is in the buffer is written at the end of the process.
+ */
+export async function createLogger(
+  settings: Pick<Settings, 'logLevel' | 'logFormat'>,
+): Promise<Logger> {
+  const options: pino.LoggerOptions = {
+    level: settings.logLevel,
+    messageKey: 'message',
+    timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
+    formatters: { level: (label) => ({ level: label }), bindings: () => ({}) },
+    redact: {
+      paths: redacted.flatMap((name) => [name, `*.${name}`].map(quoted)),
+      censor: '[redacted]',
+    },
+  }
+  const format = settings.logFormat ?? (process.stdout.isTTY ? 'console' : 'json')
+  if (format === 'console') {
+    const { default: pretty } = await import('pino-pretty')
+    return pino(
+      options,
+      pretty({
+        sync: true,
+        timestampKey: 'timestamp',
+        messageKey: 'message',
+        levelKey: 'level',
+        translateTime: 'SYS:HH:MM:ss',
+        ignore: 'request_id',
+        singleLine: true,
+      }),
+    )
+  }
+  return pino(
+    options,
+    pino.destination({ dest: 1, minLength: 4096, sync: false, periodicFlush: 1000 } as never),
+  )
+}
+
+function quoted(path: string): string {
+  return path
+    .split('.')
+    .map((part) => (part.includes('-') ? `["${part}"]` : part))
+    .join('.')
+    .replace('.[', '[')
+}

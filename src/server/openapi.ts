@@ -1,0 +1,185 @@
+import { errorCatalogue } from '../errors.ts'
+import type { RouteDoc } from '../http/routes.ts'
+import type { JsonSchema } from '../kernel/json-schema.ts'
+import type { KnownRoute } from './routing.ts'
+
+export interface OpenApiInfo {
+  title: string
+  version: string
+  description: string | null
+  /** Address that clients use; null leaves it to where the document came from. */
+  publicUrl: string | null
+}
+
+const tagTexts: Readonly<Record<string, string>> = {
+  Observability: 'How the service does',
+  Service: 'What the service is',
+  Jobs: 'Work that runs in the background and outlives a restart',
+  Config: 'Named configurations of the model',
+  Artifacts: 'Models, predictions and other results, as trees',
+  ML: 'Training, predicting, and asking first',
+}
+
+const problemSchema = {
+  title: 'Problem',
+  description: 'RFC 9457 problem details',
+  type: 'object',
+  required: ['type', 'title', 'status', 'detail', 'instance', 'request_id'],
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    instance: { type: 'string' },
+    request_id: { type: 'string' },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['loc', 'msg', 'type'],
+        properties: {
+          loc: { type: 'array', items: { type: ['string', 'integer'] } },
+          msg: { type: 'string' },
+          type: { type: 'string' },
+        },
+      },
+    },
+  },
+} as const
+
+/** The OpenAPI 3.1 document of the routes that a service has. */
+export function toOpenApi(routes: readonly KnownRoute[], info: OpenApiInfo): JsonSchema {
+  const paths: Record<string, Record<string, unknown>> = {}
+  const tags = new Set<string>()
+  for (const route of routes) {
+    // HEAD comes with every GET and says nothing new.
+    if (!route.doc || route.method === 'HEAD') continue
+    tags.add(route.doc.tag)
+    const path = route.url.replace(/:(\w+)/g, '{$1}')
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: toOperation(route, route.doc) }
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: info.title,
+      version: info.version,
+      ...(info.description !== null && { description: info.description }),
+    },
+    ...(info.publicUrl !== null && { servers: [{ url: info.publicUrl }] }),
+    tags: [...tags].map((name) => ({ name, description: tagTexts[name] ?? name })),
+    paths,
+    components: { schemas: { Problem: problemSchema } },
+  }
+}
+
+function toOperation({ method, url, permission }: KnownRoute, doc: RouteDoc) {
+  const problems = new Set([...(doc.problems ?? []), 500])
+  return {
+    operationId: toOperationId(method, url),
+    tags: [doc.tag],
+    summary: doc.summary,
+    ...(doc.description && { description: doc.description }),
+    'x-permission': permission,
+    parameters: [
+      ...pathParameters(url),
+      ...queryParameters(doc.query),
+      ...headerParameters(doc.headers),
+    ],
+    ...(doc.body && {
+      requestBody: {
+        required: true,
+        content: Object.fromEntries(
+          doc.body.map(({ contentType = 'application/json', schema, example }) => [
+            contentType,
+            { schema, ...(example !== undefined && { example }) },
+          ]),
+        ),
+      },
+    }),
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(doc.answers).map(([status, answer]) => [status, toResponse(answer)]),
+      ),
+      ...Object.fromEntries(
+        [...problems].sort().map((status) => [status, toProblemResponse(status)]),
+      ),
+    },
+  }
+}
+
+function toResponse(answer: RouteDoc['answers'][number]) {
+  const { description, schema, example, contentType = 'application/json', headers } = answer
+  return {
+    description,
+    ...(headers && {
+      headers: Object.fromEntries(
+        Object.entries(headers).map(([name, text]) => [
+          name,
+          { description: text, schema: { type: 'string' } },
+        ]),
+      ),
+    }),
+    ...(schema && {
+      content: { [contentType]: { schema, ...(example !== undefined && { example }) } },
+    }),
+  }
+}
+
+function toProblemResponse(status: number) {
+  const [code, entry] = Object.entries(errorCatalogue).find(
+    ([, each]) => each.status === status,
+  ) ?? ['bad-request', errorCatalogue['bad-request']]
+  return {
+    description: entry.title,
+    content: {
+      'application/problem+json': {
+        schema: { $ref: '#/components/schemas/Problem' },
+        example: {
+          type: `urn:chapkit:error:${code}`,
+          title: entry.title,
+          status,
+          detail: 'What was expected and what came',
+          instance: '/api/v1/configs',
+          request_id: '01M82EBCXSJH55R1P2FPAESF2G',
+        },
+      },
+    },
+  }
+}
+
+function pathParameters(url: string) {
+  return [...url.matchAll(/:(\w+)/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+    example: '01K72P5N5KCRM6MD3BRE4P0778',
+  }))
+}
+
+function queryParameters(query: JsonSchema | undefined) {
+  const required = (query?.required ?? []) as string[]
+  return Object.entries((query?.properties ?? {}) as Record<string, JsonSchema>).map(
+    ([name, schema]) => ({
+      name,
+      in: 'query',
+      required: required.includes(name),
+      schema,
+    }),
+  )
+}
+
+function headerParameters(headers: RouteDoc['headers']) {
+  return Object.entries(headers ?? {}).map(([name, description]) => ({
+    name,
+    in: 'header',
+    required: false,
+    description,
+    schema: { type: 'string' },
+  }))
+}
+
+/** `POST /api/v1/configs/:id/$link-artifact` → `post_api_v1_configs_id_link_artifact`. */
+function toOperationId(method: string, url: string): string {
+  return `${method.toLowerCase()}${url.replace(/[^a-zA-Z0-9]+/g, '_')}`.replace(/_$/, '')
+}

@@ -1,0 +1,138 @@
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ChapkitError, type ErrorCode, errorCatalogue, type Issue } from '../errors.ts'
+
+/** An RFC 9457 problem document as it is answered. */
+export interface Problem {
+  type: string
+  title: string
+  status: number
+  detail: string
+  instance: string
+  request_id: string
+  errors?: readonly Issue[]
+}
+
+/** The one place where an error becomes an answer. Routes never catch. */
+export function useProblems(app: FastifyInstance, allowed: (path: string) => string[]): void {
+  app.setErrorHandler<FastifyError | ChapkitError>((error, request, reply) =>
+    sendProblem(toChapkitError(error, request), request, reply),
+  )
+
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? ''
+    const methods = allowed(path)
+    if (methods.length === 0) {
+      return sendProblem(
+        new ChapkitError('not-found', `Nothing is at ${request.method} ${shorten(path)}`),
+        request,
+        reply,
+      )
+    }
+    reply.header('allow', methods.join(', '))
+    if (request.method === 'OPTIONS') return reply.code(204).send()
+    const detail = `Expected one of ${methods.join(', ')} at ${shorten(path)}, got ${request.method}`
+    return sendProblem(new ChapkitError('method-not-allowed', detail), request, reply)
+  })
+}
+
+export function toProblem(error: ChapkitError, instance: string, requestId: string): Problem {
+  return {
+    type: `urn:chapkit:error:${error.code}`,
+    ...inOrder(errorCatalogue[error.code]),
+    // What went wrong inside stays inside: only the log has it.
+    detail: error.message,
+    instance,
+    request_id: requestId,
+    ...(error.issues && { errors: error.issues }),
+  }
+}
+
+const inOrder = ({ title, status }: { title: string; status: number }) => ({ title, status })
+
+function sendProblem(error: ChapkitError, request: FastifyRequest, reply: FastifyReply) {
+  const path = request.url.split('?', 1)[0] ?? ''
+  const problem = toProblem(error, shorten(path), request.id)
+  if (problem.status >= 500)
+    request.log.error({ err: error.cause ?? error, event: 'http.request.error' }, problem.detail)
+  return reply
+    .code(problem.status)
+    .headers(error.headers)
+    .type('application/problem+json')
+    .send(JSON.stringify(problem))
+}
+
+function toChapkitError(error: FastifyError | ChapkitError, request: FastifyRequest): ChapkitError {
+  if (error instanceof ChapkitError) return error
+  const code = fastifyCodes[error.code ?? '']
+  if (code) return new ChapkitError(code, explain(error, request))
+  // Other refusals of the framework are about the request: safe to show.
+  if (error.code?.startsWith('FST_') && error.statusCode !== undefined && error.statusCode < 500) {
+    return new ChapkitError('bad-request', error.message)
+  }
+  if (isAborted(error))
+    return new ChapkitError('bad-request', 'The request ended before its body was complete')
+  // Anything else is ours, and its message may hold a path, a query or a secret.
+  return new ChapkitError(
+    'internal',
+    'An unexpected error occurred; the log of the service has it under this request id',
+    {
+      cause: error,
+    },
+  )
+}
+
+const fastifyCodes: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'payload-too-large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'bad-request',
+  FST_ERR_REOPENED_CLOSE_SERVER: 'unavailable',
+}
+
+function explain(error: FastifyError, request: FastifyRequest): string {
+  switch (error.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return `Expected a body of at most ${request.routeOptions.bodyLimit} bytes, got more; CHAPKIT_MAX_BODY sets the limit`
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE': {
+      const came = request.headers['content-type']
+      return `Expected \`Content-Type: application/json\`, got ${came === undefined ? 'none' : JSON.stringify(came.slice(0, 100))}`
+    }
+    default:
+      return error.message
+  }
+}
+
+function isAborted(error: FastifyError): boolean {
+  return error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_PREMATURE_CLOSE'
+}
+
+function shorten(path: string): string {
+  return path.length > 200 ? `${path.slice(0, 200)}…` : path
+}
+
+/** Answers what the HTTP parser refuses, before there is a request. */
+export function answerClientError(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  requestId: string,
+): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable)
+    return void socket.destroy()
+  const code: ErrorCode =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? 'headers-too-large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? 'request-timeout'
+        : 'bad-request'
+  const detail =
+    code === 'request-timeout'
+      ? 'Expected the whole request in time, got only a part of it'
+      : code === 'headers-too-large'
+        ? 'Expected request headers of at most 16 KiB, got more'
+        : 'Expected an HTTP/1.1 request, got something else'
+  const problem = toProblem(new ChapkitError(code, detail), '', requestId)
+  const body = JSON.stringify(problem)
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\nx-request-id: ${requestId}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}

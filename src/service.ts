@@ -1,0 +1,335 @@
+import { readFile } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { FastifyInstance } from 'fastify'
+import { createArtifacts } from './artifact/artifacts.ts'
+import { artifactRoutes } from './artifact/routes.ts'
+import { mlHierarchy } from './artifact/schema.ts'
+import { createBlobs } from './blob/blobs.ts'
+import { createConfigs } from './config/configs.ts'
+import { configRoutes } from './config/routes.ts'
+import { BaseConfig } from './config/schema.ts'
+import { migrateEntity } from './db/migrate.ts'
+import type { EntityDefinition, EntityOperations } from './entity/define.ts'
+import { createInlineHosts, createProcessHosts } from './host/hosts.ts'
+import { createIdempotency } from './idempotency/idempotency.ts'
+import { createDispatcher } from './job/dispatcher.ts'
+import { createJobs } from './job/jobs.ts'
+import { jobRoutes } from './job/routes.ts'
+import { createLinks } from './link/links.ts'
+import { linkRoutes } from './link/routes.ts'
+import { MLServiceInfo } from './ml/info.ts'
+import { createIntakeQueue } from './ml/intake-queue.ts'
+import { createMl } from './ml/ml.ts'
+import { mlRoutes } from './ml/routes.ts'
+import type { ModelHosts } from './ml/run.ts'
+import type { ModelRunner } from './ml/runner.ts'
+import { createRuns } from './ml/runs.ts'
+import { createValidation } from './ml/validate.ts'
+import type { Platform } from './platform.ts'
+import { createApp, type RoutePlugin } from './server/app.ts'
+import type { Logger } from './server/log.ts'
+import { toOpenApi } from './server/openapi.ts'
+import { pages } from './server/pages.ts'
+import type { Settings } from './settings.ts'
+import type { Parts, ServiceSpec } from './spec.ts'
+import { createHealth, databaseCheck } from './system/health.ts'
+import { healthRoutes, infoRoutes, systemRoutes } from './system/routes.ts'
+import { version } from './version.ts'
+
+const hourMs = 3_600_000
+/** How old unreferenced bytes are before a running service removes them: longer than any upload takes to be named. */
+const sweepAgeMs = 24 * hourMs
+
+export interface ServiceOptions {
+  spec: ServiceSpec
+  settings: Settings
+  platform: Platform
+  logger: Logger
+  environment: Readonly<Record<string, string | undefined>>
+}
+
+/** A service that runs: its face without a socket, its parts, and its end. */
+export interface RunningService {
+  app: FastifyInstance
+  parts: Parts
+  hosts: ModelHosts | null
+  /** Stops taking work, waits for what runs up to the drain time (until `atOnce` aborts), and closes everything. */
+  close(atOnce?: AbortSignal): Promise<void>
+}
+
+/** Builds every slice from the platform and starts them. Read top to bottom: this is the dependency graph. */
+export async function createService(options: ServiceOptions): Promise<RunningService> {
+  const { spec, settings, platform, logger } = options
+  const { database, blobStore, engine, now, newId, newToken } = platform
+  const { prefixes } = spec
+  const { publicUrl } = settings
+  const stopping = new AbortController()
+  const onError = (error: unknown, event: string) => logger.error({ err: error, event }, event)
+
+  const blobs = createBlobs({ database, store: blobStore, now })
+  const idempotency = createIdempotency({ database, now })
+  const jobs = createJobs({
+    database,
+    blobs,
+    engine,
+    now,
+    newId,
+    boot: newToken(),
+    retentionMs: settings.jobRetentionMs,
+    maxQueued: settings.maxQueuedJobs,
+  })
+  const artifacts = createArtifacts({
+    database,
+    blobs,
+    hierarchy: spec.artifacts?.hierarchy ?? mlHierarchy,
+    now,
+    newId,
+    assertFree: jobs.assertFree,
+  })
+  const configs = createConfigs({ database, schema: spec.config?.schema ?? BaseConfig, now, newId })
+  const links = createLinks({ database, configs, artifacts, assertFree: jobs.assertFree })
+
+  const routes: RoutePlugin[] = [infoRoutes({ info: { ...spec.info }, prefix: prefixes.info })]
+  if (spec.health) {
+    const checks = { database: databaseCheck(database), ...spec.checks }
+    routes.push(
+      healthRoutes({
+        health: createHealth(checks),
+        prefix: prefixes.health,
+        stopping: stopping.signal,
+      }),
+    )
+  }
+  if (spec.system) routes.push(systemRoutes({ now, prefix: prefixes.system }))
+  if (spec.jobs) routes.push(jobRoutes({ jobs, prefix: prefixes.jobs, stopping: stopping.signal }))
+  const linking = spec.artifacts?.linking === true
+  if (spec.config) {
+    const remove = linking ? links.removeConfig : (id: string) => configs.remove(id)
+    const { verbs } = spec.config
+    routes.push(
+      configRoutes({ configs, idempotency, remove, prefix: prefixes.configs, publicUrl, verbs }),
+    )
+  }
+  if (spec.artifacts) {
+    const { verbs } = spec.artifacts
+    const remove = links.removeArtifact
+    routes.push(
+      artifactRoutes({
+        artifacts,
+        blobs,
+        idempotency,
+        remove,
+        prefix: prefixes.artifacts,
+        publicUrl,
+        verbs,
+      }),
+    )
+  }
+  if (linking) {
+    routes.push(
+      linkRoutes({
+        links,
+        artifacts,
+        configPrefix: prefixes.configs,
+        artifactPrefix: prefixes.artifacts,
+      }),
+    )
+  }
+
+  const entities = new Map<EntityDefinition<unknown>, EntityOperations<unknown>>()
+  for (const definition of spec.entities) {
+    await migrateEntity(database, definition.name, definition.migrations)
+    const entity = definition.create({ database, idempotency, now, newId, publicUrl })
+    entities.set(definition, entity.operations)
+    routes.push(entity.routes)
+  }
+
+  const intake = createIntakeQueue()
+  const hosts = spec.runner && openHosts(spec, spec.runner, options)
+  const info = MLServiceInfo.safeParse(spec.info).data ?? null
+  const validation =
+    spec.runner &&
+    info &&
+    createValidation({ configs, artifacts, blobs, runner: spec.runner, info, onError })
+  const ml = validation && info ? createMl({ validation, jobs, blobs, info, newId }) : null
+  if (ml && info) {
+    const prefix = prefixes.ml
+    routes.push(
+      mlRoutes({
+        ml,
+        intake,
+        idempotency,
+        artifacts,
+        blobs,
+        info,
+        prefix,
+        stopping: stopping.signal,
+      }),
+    )
+  }
+  const runs =
+    hosts &&
+    info &&
+    createRuns({
+      artifacts,
+      blobs,
+      hosts,
+      code: await readCode(spec.module),
+      covariates: info.required_covariates,
+      version,
+      now,
+      newId,
+      link: links.linkTrained,
+      redact: redactor(spec.module),
+    })
+  const { train, predict } = settings.concurrency
+  const dispatcher = createDispatcher({
+    jobs,
+    engine,
+    handlers: runs
+      ? {
+          train: { run: runs.train, concurrency: train },
+          predict: { run: runs.predict, concurrency: predict },
+        }
+      : {},
+    now,
+    newToken,
+    onError,
+  })
+
+  const parts = {
+    database,
+    blobs,
+    configs,
+    artifacts,
+    jobs,
+    ml,
+    entity: (definition: EntityDefinition<unknown>) => {
+      const operations = entities.get(definition)
+      if (!operations)
+        throw new Error(`The entity "${definition.name}" was not added with withEntity`)
+      return operations
+    },
+  } as unknown as Parts
+
+  const { display_name: title, description } = spec.info
+  const app = await createApp({
+    routes,
+    ownRoutes: spec.routes.map((plugin) => (scope: FastifyInstance) => plugin(scope, parts)),
+    pages: (table) =>
+      pages({
+        title,
+        description,
+        version: spec.info.version,
+        openapi: once(() =>
+          toOpenApi(table.routes, { title, version: spec.info.version, description, publicUrl }),
+        ),
+        links: homeLinks(spec),
+      }),
+    maxBody: settings.maxBody,
+    corsOrigins: spec.corsOrigins ?? settings.corsOrigins,
+    newId,
+    logger,
+    quiet: (path) => !spec.logging || path.startsWith(prefixes.health),
+  })
+  await app.ready()
+
+  // What an earlier start left: its running jobs run again, and bytes that nothing names are nobody's.
+  const takenOver = await jobs.takeOver()
+  if (takenOver.resumed + takenOver.givenUp > 0)
+    logger.warn({ event: 'job.taken_over', ...takenOver }, 'jobs taken over')
+  await jobs.sweep()
+  await idempotency.sweep()
+  await blobs.sweep(0)
+  for (const hook of spec.onStartup) await hook(parts)
+  dispatcher.start()
+
+  const sweeper = setInterval(() => {
+    Promise.all([jobs.sweep(), idempotency.sweep(), blobs.sweep(sweepAgeMs)]).catch(
+      (error: unknown) => onError(error, 'sweep.failed'),
+    )
+  }, hourMs)
+  sweeper.unref()
+
+  async function close(atOnce: AbortSignal = new AbortController().signal) {
+    stopping.abort()
+    clearInterval(sweeper)
+    const cut = () => app.server.closeAllConnections()
+    const drained = setTimeout(cut, settings.drainMs)
+    atOnce.addEventListener('abort', cut, { once: true })
+    await Promise.all([app.close(), dispatcher.stop(settings.drainMs, atOnce)])
+    clearTimeout(drained)
+    await hosts?.close()
+    await intake.close()
+    for (const hook of spec.onShutdown) {
+      await Promise.resolve(hook(parts)).catch((error: unknown) =>
+        onError(error, 'shutdown.hook.failed'),
+      )
+    }
+    await platform[Symbol.asyncDispose]()
+  }
+
+  return { app, parts, hosts, close }
+}
+
+/** Models run in processes of their own where a host can import them, else inline. */
+function openHosts(
+  spec: ServiceSpec,
+  runner: ModelRunner,
+  { logger, environment }: ServiceOptions,
+): ModelHosts {
+  if (spec.module === null) return createInlineHosts(runner)
+  return createProcessHosts({
+    module: spec.module,
+    env: environment,
+    log: (message) => logger.info({ event: 'host' }, message),
+  })
+}
+
+async function readCode(
+  module: string | null,
+): Promise<{ name: string; bytes: Uint8Array } | null> {
+  if (module === null) return null
+  const path = fileURLToPath(module)
+  return { name: basename(path), bytes: await readFile(path) }
+}
+
+/** Takes the folders of this machine out of texts that clients read; of files in a traceback only their names stay. */
+function redactor(module: string | null): (text: string) => string {
+  const folders = [process.cwd(), ...(module === null ? [] : [dirname(fileURLToPath(module))])]
+  return (text) =>
+    folders
+      .toSorted((a, b) => b.length - a.length)
+      .reduce(
+        (rest, folder) => rest.replaceAll(`file://${folder}/`, '').replaceAll(`${folder}/`, ''),
+        text,
+      )
+      .replace(/(?:file:\/\/)?\/(?:[^\s/():'"]+\/)+([^\s/():'"]+:\d+)/g, '$1')
+}
+
+function homeLinks(spec: ServiceSpec) {
+  const { prefixes } = spec
+  const links = [
+    { path: 'docs', text: 'to read and try the API', when: true },
+    { path: 'openapi.json', text: 'its description', when: true },
+    { path: prefixes.info.slice(1), text: 'what this service is', when: true },
+    { path: prefixes.health.slice(1), text: 'how it does', when: spec.health },
+    { path: prefixes.configs.slice(1), text: 'configurations', when: spec.config !== null },
+    {
+      path: prefixes.artifacts.slice(1),
+      text: 'models and predictions',
+      when: spec.artifacts !== null,
+    },
+    { path: prefixes.jobs.slice(1), text: 'what runs and ran', when: spec.jobs },
+  ]
+  return links.filter(({ when }) => when).map(({ path, text }) => ({ path, text }))
+}
+
+function once<Value>(make: () => Value): () => Value {
+  let value: { made: Value } | undefined
+  return () => {
+    value ??= { made: make() }
+    return value.made
+  }
+}

@@ -1,0 +1,83 @@
+import type { Artifacts } from './artifact/artifacts.ts'
+import type { Hierarchy } from './artifact/schema.ts'
+import type { Blobs } from './blob/blobs.ts'
+import type { Configs } from './config/configs.ts'
+import type { Database } from './db/database.ts'
+import type { EntityDefinition, EntityOperations } from './entity/define.ts'
+import type { CrudVerbs } from './http/routes.ts'
+import type { Jobs } from './job/jobs.ts'
+import type { MLServiceInfo, ServiceInfo } from './ml/info.ts'
+import type { Ml } from './ml/ml.ts'
+import type { ConfigSchema, ModelRunner } from './ml/runner.ts'
+import type { HealthCheck } from './system/health.ts'
+
+/** What a service can be made of beyond the base. */
+export type Feature = 'config' | 'artifacts' | 'jobs' | 'ml'
+
+interface FeatureParts {
+  config: { configs: Configs }
+  artifacts: { artifacts: Artifacts }
+  jobs: { jobs: Jobs }
+  ml: { ml: Ml }
+}
+
+/** The running parts that routes and hooks of a user's own get: those of the features that the service has. */
+export type Parts<Has extends Feature = Feature> = {
+  database: Database
+  blobs: Blobs
+  /** The operations of an entity that was added with `withEntity`. */
+  entity: <Row>(definition: EntityDefinition<Row>) => EntityOperations<Row>
+} & UnionToIntersection<Has extends Feature ? FeatureParts[Has] : never>
+
+type UnionToIntersection<Union> = [Union] extends [never]
+  ? unknown
+  : (Union extends unknown ? (each: Union) => void : never) extends (all: infer All) => void
+    ? All
+    : never
+
+/** Paths that the parts of a service answer at. */
+export interface Prefixes {
+  health: string
+  info: string
+  system: string
+  jobs: string
+  configs: string
+  artifacts: string
+  ml: string
+}
+
+export const defaultPrefixes: Prefixes = {
+  health: '/health',
+  info: '/api/v1/info',
+  system: '/api/v1/system',
+  jobs: '/api/v1/jobs',
+  configs: '/api/v1/configs',
+  artifacts: '/api/v1/artifacts',
+  ml: '/api/v1/ml',
+}
+
+/** Everything that defines a service, as one value: what the builders build and `createService` reads. */
+export interface ServiceSpec {
+  info: ServiceInfo | MLServiceInfo
+  /** File URL of the service file, which model hosts import; null runs models inline. */
+  module: string | null
+  /** Database of its own: a path, an SQLite URL or `:memory:`; null takes the settings'. */
+  database: string | null
+  prefixes: Prefixes
+  logging: boolean
+  health: boolean
+  system: boolean
+  jobs: boolean
+  config: { schema: ConfigSchema; verbs: CrudVerbs } | null
+  artifacts: { hierarchy: Hierarchy; verbs: CrudVerbs; linking: boolean } | null
+  runner: ModelRunner | null
+  checks: Readonly<Record<string, HealthCheck>>
+  // biome-ignore lint/suspicious/noExplicitAny: each was typed by the builder's own features when it was added
+  routes: readonly ((app: any, parts: any) => void | Promise<void>)[]
+  entities: readonly EntityDefinition<unknown>[]
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  onStartup: readonly ((parts: any) => void | Promise<void>)[]
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  onShutdown: readonly ((parts: any) => void | Promise<void>)[]
+  corsOrigins: readonly string[] | null
+}

@@ -1,0 +1,1 @@
+export { blobStoreSuite } from './blob-store-suite.ts'

@@ -1,0 +1,92 @@
+import type { Service, StartOptions } from '../definition.ts'
+import type { JobRecord } from '../job/schema.ts'
+import type { Feature, Parts } from '../spec.ts'
+
+/** An answer, with its JSON read if it is JSON. */
+export interface TestAnswer {
+  status: number
+  headers: Record<string, string | string[] | number | undefined>
+  text: string
+  // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects of an answer, and fails when it is not so
+  json: any
+}
+
+export interface TestService<Has extends Feature = Feature> extends AsyncDisposable {
+  parts: Parts<Has>
+  /** Sends a request; an object as `body` travels as JSON. */
+  request(
+    method: string,
+    url: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<TestAnswer>
+  /** Waits until a job has ended and answers its record. */
+  waitForJob(id: string): Promise<JobRecord>
+  close(): Promise<void>
+}
+
+/**
+ * Starts a service for a test: in memory, without a socket, models in this process, silent. Everything is gone when it closes.
+ *
+ * @example
+ * ```ts
+ * await using test = await createTestService(service)
+ * const { status } = await test.request('POST', '/api/v1/configs', { name: 'a', data: {} })
+ * ```
+ */
+export async function createTestService<Has extends Feature>(
+  service: Service<Has>,
+  options: StartOptions = {},
+): Promise<TestService<Has>> {
+  const parts = await service.start({
+    databaseUrl: ':memory:',
+    hosting: 'inline',
+    logLevel: 'silent',
+    ...options,
+  })
+
+  async function request(
+    method: string,
+    url: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<TestAnswer> {
+    const isRaw = typeof body === 'string' || body instanceof Uint8Array
+    const response = await service.inject({
+      method: method as 'GET',
+      url,
+      headers: {
+        ...(body !== undefined && !isRaw && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { payload: isRaw ? Buffer.from(body) : JSON.stringify(body) }),
+    })
+    const isJson = String(response.headers['content-type'] ?? '').includes('json')
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      text: response.body,
+      json: isJson && response.body !== '' ? JSON.parse(response.body) : undefined,
+    }
+  }
+
+  return {
+    parts,
+    request,
+    waitForJob: (id) => waitForJob(request, id),
+    close: () => service.close(),
+    [Symbol.asyncDispose]: () => service.close(),
+  }
+}
+
+/** Follows a job's stream to its end and answers the last record. */
+export async function waitForJob(
+  request: TestService['request'],
+  id: string,
+  prefix = '/api/v1/jobs',
+): Promise<JobRecord> {
+  const { status, text } = await request('GET', `${prefix}/${id}/$stream?poll_interval=60`)
+  if (status !== 200) throw new Error(`Expected the stream of job ${id}, got ${status}: ${text}`)
+  const frames = text.split('\n\n').filter((frame) => frame.startsWith('data: '))
+  return JSON.parse(frames.at(-1)?.slice(6) ?? 'null')
+}
