@@ -5,6 +5,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['chapkit-source', 'node', 'import', 'module', 'default'] } },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
+    globalSetup: ['test/setup/programs.ts'],
+    setupFiles: ['test/setup/coverage.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',

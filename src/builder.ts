@@ -1,9 +1,8 @@
-import type { FastifyInstance } from 'fastify'
 import { type Hierarchy, mlHierarchy } from './artifact/schema.ts'
 import { BaseConfig } from './config/schema.ts'
 import { defineService, type Service } from './definition.ts'
 import type { EntityDefinition } from './entity/define.ts'
-import type { CrudVerbs } from './http/routes.ts'
+import type { CrudVerbs, FastifyInstance } from './http/routes.ts'
 import {
   MLServiceInfo,
   type MLServiceInfoInput,

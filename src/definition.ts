@@ -1,6 +1,5 @@
-import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
-import { openPlatform, type Platform } from './platform.ts'
-import { createService, type RunningService } from './service.ts'
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from './http/routes.ts'
+import type { RunningService } from './service.ts'
 import { environment, parseSettings, type Settings } from './settings.ts'
 import type { Feature, Parts, ServiceSpec } from './spec.ts'
 
@@ -49,7 +48,12 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
     if (settings.databaseUrl === null || overrides.dataDir !== undefined) {
       settings.databaseUrl = overrides.databaseUrl ?? null
     }
-    const { createLogger } = await import('./server/log.ts')
+    // What a service is made of is loaded when it starts: a model host, which only imports the definition, needs none of it.
+    const [{ createLogger }, { openPlatform }, { createService }] = await Promise.all([
+      import('./server/log.ts'),
+      import('./platform.ts'),
+      import('./service.ts'),
+    ])
     const logger = await createLogger(settings)
     if (spec.runner && spec.module === null && hosting !== 'inline') {
       logger.warn(
@@ -75,7 +79,7 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
         },
       }
     } catch (error) {
-      await (platform satisfies Platform)[Symbol.asyncDispose]()
+      await platform[Symbol.asyncDispose]()
       throw error
     }
   }

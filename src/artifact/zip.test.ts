@@ -9,6 +9,7 @@ import { buffer } from 'node:stream/consumers'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
+import { testWith } from '../../test/setup/needs.ts'
 import { layoutZip, type OpenEntry, type ZipEntry, zipStream } from './zip.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'chapkit-zip-'))
@@ -37,26 +38,29 @@ const workspace = [
 ]
 
 describe('other programs read it', () => {
-  test('unzip finds every entry whole and unpacks names, bytes, modes and dates', async () => {
-    const path = join(root, 'workspace.zip')
-    const folder = join(root, 'unzipped')
-    writeFileSync(path, await zip(workspace))
+  testWith('unzip')(
+    'unzip finds every entry whole and unpacks names, bytes, modes and dates',
+    async () => {
+      const path = join(root, 'workspace.zip')
+      const folder = join(root, 'unzipped')
+      writeFileSync(path, await zip(workspace))
 
-    expect(execFileSync('unzip', ['-t', path], { encoding: 'utf8' })).toContain(
-      'No errors detected',
-    )
-    execFileSync('unzip', ['-q', path, '-d', folder], {
-      env: { ...process.env, LC_ALL: 'C.UTF-8' },
-    })
+      expect(execFileSync('unzip', ['-t', path], { encoding: 'utf8' })).toContain(
+        'No errors detected',
+      )
+      execFileSync('unzip', ['-q', path, '-d', folder], {
+        env: { ...process.env, LC_ALL: 'C.UTF-8' },
+      })
 
-    for (const { path: name, bytes, mode } of workspace) {
-      expect(readFileSync(join(folder, name))).toEqual(bytes)
-      expect(statSync(join(folder, name)).mode & 0o777).toBe(mode)
-      expect(statSync(join(folder, name)).mtime.getFullYear()).toBe(1980)
-    }
-  })
+      for (const { path: name, bytes, mode } of workspace) {
+        expect(readFileSync(join(folder, name))).toEqual(bytes)
+        expect(statSync(join(folder, name)).mode & 0o777).toBe(mode)
+        expect(statSync(join(folder, name)).mtime.getFullYear()).toBe(1980)
+      }
+    },
+  )
 
-  test('python finds every entry whole, in the order of their paths', async () => {
+  testWith('python3')('python finds every entry whole, in the order of their paths', async () => {
     const path = join(root, 'python.zip')
     writeFileSync(path, await zip(workspace))
 
@@ -79,7 +83,7 @@ describe('other programs read it', () => {
     expect(python(path)).toEqual({ names: [], bad: null })
   })
 
-  test('python reads more entries than 16 bits can count', async () => {
+  testWith('python3', 'unzip')('python reads more entries than 16 bits can count', async () => {
     const path = join(root, 'many.zip')
     const files = Array.from({ length: 65_535 }, (_, n) => file(`f${n}`, ''))
     writeFileSync(path, await zip(files))
@@ -88,7 +92,7 @@ describe('other programs read it', () => {
     expect(spawnSync('unzip', ['-tqq', path]).status).toBe(0)
   })
 
-  test('python reads the directory of an archive of 13 GiB', async () => {
+  testWith('python3')('python reads the directory of an archive of 13 GiB', async () => {
     const path = join(root, 'giant.zip')
     const layout = layoutZip([
       giant('a', 2 ** 32 - 2),

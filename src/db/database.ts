@@ -18,6 +18,8 @@ export interface Database extends AsyncDisposable {
    * A step must not wait for anything but `tx`: everyone else's writes wait for it.
    */
   write<Result>(step: (tx: Queries) => Promise<Result>, options?: WriteOptions): Promise<Result>
+  /** Reads something small. Throws when the database cannot be read. */
+  check(): Promise<void>
   /** Runs a step by itself and outside of any shared commit: schema changes at start. */
   migrate(step: (db: Queries) => Promise<void>): Promise<void>
   close(): Promise<void>

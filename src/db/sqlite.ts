@@ -10,6 +10,7 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  sql,
 } from 'kysely'
 import { ChapkitError } from '../errors.ts'
 import type { Database } from './database.ts'
@@ -83,6 +84,7 @@ export function openSqlite(file: string): Database {
   return {
     read,
     write: writer.write,
+    check: async () => void (await sql`select 1 from job limit 1`.execute(read)),
     migrate: (step) => step(writeQueries),
     close,
     [Symbol.asyncDispose]: close,

@@ -2,11 +2,12 @@ import { once } from 'node:events'
 import { flushCompileCache } from 'node:module'
 import { basename, extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { RunEvents, RunRequest } from '../ml/run.ts'
 import type { ModelRunner } from '../ml/runner.ts'
 import { createExecutor, type Executor, failure } from './execute.ts'
 import { createLogLimit } from './output.ts'
 import type { FromHost, HostParameters, ToHost } from './protocol.ts'
-import type { RunEvents, RunRequest } from '../ml/run.ts'
+import { resolveOwnPackages } from './resolve.ts'
 
 /*
  * The program of a model host: `node entry.ts MODULE PARAMETERS`, started by hosts.ts and by nothing else. It imports
@@ -41,6 +42,7 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
     else if (message.id === active?.id) active.controller.abort()
   })
 
+  resolveOwnPackages()
   try {
     const runner = await importRunner(module)
     // No model may block this thread before the other one is there.

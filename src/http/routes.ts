@@ -20,6 +20,9 @@ declare module 'fastify' {
   }
 }
 
+/** What a plugin of routes registers them on, for the places above that only pass it on. */
+export type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+
 /** One possible answer of a route, for the OpenAPI document. */
 export interface Answer {
   description: string

@@ -30,7 +30,10 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { newId, logger, maxBody, corsOrigins } = options
   const app = fastify({
     loggerInstance: logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({
+      disableRequestLogging: true,
+      requestIdLogLabel: 'request_id',
+    }),
     genReqId: newId,
     requestIdHeader: false,
     bodyLimit: maxBody,
@@ -131,7 +134,6 @@ function useHeadersAndLog(app: FastifyInstance, quiet: (path: string) => boolean
       request.log.info(
         {
           event: 'http.request.complete',
-          request_id: request.id,
           method: request.method,
           path: path.slice(0, 500),
           status_code: reply.statusCode,

@@ -16,7 +16,7 @@ export async function openSocket(
   settings: Settings,
   hooks: ListenHooks,
 ): Promise<{ url: string }> {
-  const pace = watchPace(app.server, Date.now)
+  const pace = watchPace(app.server)
   app.server.once('close', () => pace.stop())
   try {
     await app.listen({ host: settings.host, port: settings.port })

@@ -17,7 +17,8 @@ interface Watched {
  * Cuts clients that send a body, or read an answer, more slowly than 1 KiB/s over 15 s. A connection that waits for us, or has
  * nothing to say, is left alone, and so is a long transfer that keeps up: there is no limit on the whole.
  */
-export function watchPace(server: Server, now: () => number): { stop(): void } {
+export function watchPace(server: Server): { stop(): void } {
+  const now = () => performance.now()
   const sockets = new Map<Socket, Watched>()
   const receiving = new Map<Socket, () => boolean>()
 

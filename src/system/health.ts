@@ -38,7 +38,7 @@ export function createHealth(checks: Readonly<Record<string, HealthCheck>>) {
 export function databaseCheck(database: Database): HealthCheck {
   return async () => {
     try {
-      await database.read.selectFrom('job').select('id').limit(1).execute()
+      await database.check()
       return { state: 'healthy' }
     } catch {
       return { state: 'unhealthy', message: 'Database connection failed' }

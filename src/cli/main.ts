@@ -1,0 +1,58 @@
+import { Command, CommanderError } from 'commander'
+import { version } from '../version.ts'
+
+/** Runs a command line and answers the exit code: 0, 1 when the command failed, 2 when it was not understood. */
+export async function main(args: readonly string[]): Promise<number> {
+  let code = 0
+  const program = new Command('chapkit')
+    .description('Turns a model into a production web service')
+    .version(version, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .showHelpAfterError('(add --help for what is possible)')
+    .exitOverride()
+
+  // Each command is loaded when it is called: `--help` pays for none of them.
+  program
+    .command('serve')
+    .description('serve the model of a service file')
+    .argument('<file>', 'service file whose default export is a service, such as service.ts')
+    .option(
+      '-p, --port <number>',
+      'port to listen on; 0 takes a free one (PORT, default 8000)',
+      parsePort,
+    )
+    .option('--host <address>', 'address to listen on (HOST, default 127.0.0.1)')
+    .option(
+      '--data-dir <folder>',
+      'folder for the database and files (CHAPKIT_DATA_DIR, default ./data)',
+    )
+    .option('-w, --watch', 'start again when the file, or one that it imports, changes')
+    .addHelpText('after', '\nExample:\n  chapkit serve service.ts --port 8080')
+    .exitOverride()
+    .action(async (file: string, options) => {
+      const { serve } = await import('./commands/serve.ts')
+      code = await serve(file, options)
+    })
+
+  try {
+    if (args.length === 0) program.help()
+    await program.parseAsync(args, { from: 'user' })
+    return code
+  } catch (error) {
+    // Help and version are ends, not faults; commander has printed everything.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    throw error
+  }
+}
+
+function parsePort(text: string): number {
+  const port = Number(text)
+  if (/^\d+$/.test(text) && port <= 65_535) return port
+  throw new CommanderError(2, 'chapkit.port', reportPort(text))
+}
+
+function reportPort(text: string): string {
+  const message = `error: expected a port from 0 to 65535, got '${text}'`
+  console.error(message)
+  return message
+}

@@ -1,0 +1,25 @@
+import { spawnSync } from 'node:child_process'
+import { inject, test } from 'vitest'
+
+/** Programs that some tests run, with the Debian package that has each. */
+export const packages = { unzip: 'unzip', python3: 'python3', nice: 'coreutils' } as const
+
+export type Program = keyof typeof packages
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Programs that are not on this machine. */
+    missing: Program[]
+  }
+}
+
+export function isMissing(program: Program): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0
+}
+
+/** `test` for a test that runs programs of the machine; it is skipped, and says so, where one is missing. */
+export function testWith(...programs: Program[]): typeof test {
+  return (
+    programs.some((program) => inject('missing').includes(program)) ? test.skip : test
+  ) as typeof test
+}
