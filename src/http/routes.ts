@@ -6,6 +6,7 @@ import type { Answered, IdempotentRequest } from '../idempotency/idempotency.ts'
 import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
 import { type PageQuery, type PageRequest, toPageRequest } from '../kernel/page.ts'
 import type { Permission } from '../permissions.ts'
+import { sseHeaders, sseStream } from './sse.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -233,6 +234,17 @@ export const statsAnswer = {
   schema: { type: 'object', required: ['total'], properties: { total: { type: 'integer' } } },
   example: { total: 12 },
 } as const
+
+/** Answers an event stream. A HEAD asks for its headers only: nothing is to run for it. */
+export function sendEvents(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  frames: (signal: AbortSignal) => AsyncGenerator<string>,
+  stopping: AbortSignal,
+): FastifyReply {
+  reply.headers(sseHeaders)
+  return request.method === 'HEAD' ? reply.send('') : reply.send(sseStream(frames, stopping))
+}
 
 /** Pieces of JSON as one answer; only long content is streamed. */
 export async function sendPieces(

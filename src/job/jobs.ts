@@ -49,6 +49,8 @@ export interface Claim {
   attempt: number
   payload: Json
   artifactId: string | null
+  /** The last line of the log that earlier runs wrote. */
+  lastSeq: number
 }
 
 export type Jobs = ReturnType<typeof createJobs>
@@ -66,19 +68,43 @@ export function createJobs(deps: JobsDeps) {
     return toRecord(row)
   }
 
-  /** A write of the holder of a claim. Refused when another run has taken the job over. */
+  /** Ends the run of the holder of a claim. Refused when another run has taken the job over. */
   async function settle(
     claim: Claim,
-    changes: Partial<JobRow>,
+    decide: (row: JobRow) => Partial<JobRow>,
     along?: (tx: Queries) => Promise<void>,
   ) {
-    await database.write(async (tx) => {
-      if (!(await store.updateClaimed(tx, claim, changes))) throw staleClaim(claim)
+    const changes = await database.write(async (tx) => {
+      const row = await store.find(tx, claim.id)
+      const decided = row && decide(row)
+      if (!decided || !(await store.updateClaimed(tx, claim, decided))) throw staleClaim(claim)
       await along?.(tx)
-      if (changes.status !== 'pending') await blobs.release(tx, `job:${claim.id}`)
+      if (decided.status !== 'pending') await blobs.release(tx, `job:${claim.id}`)
+      return decided
     })
     watch.changed(claim.id)
+    if (changes.status === 'pending') {
+      const { run_at } = changes
+      engine.notify({
+        jobId: claim.id,
+        type: claim.type,
+        ...(run_at !== undefined && { runAt: Date.parse(run_at) }),
+      })
+    }
   }
+
+  /** Back to the queue, to run again from the start; but a job that is to be canceled has ended with its run. */
+  const again = (row: JobRow, changes: Partial<JobRow> = {}): Partial<JobRow> =>
+    row.cancel_requested === 1
+      ? finished('canceled')
+      : {
+          status: 'pending',
+          token: null,
+          boot: null,
+          started_at: null,
+          progress: null,
+          ...changes,
+        }
 
   const finished = (status: 'completed' | 'failed' | 'canceled'): Partial<JobRow> => ({
     status,
@@ -117,11 +143,15 @@ export function createJobs(deps: JobsDeps) {
   ): AsyncGenerator<JobRecord | undefined> {
     while (!signal.aborted) {
       // Listening begins before the look: a change in between is not missed.
-      const next = watch.next(id, intervalMs, signal)
-      const row = await store.findRecord(database.read, id)
-      yield row && toRecord(row)
-      if (!row || isFinal(row.status)) return
-      await next
+      const { changed, stop } = watch.listen(id, intervalMs, signal)
+      try {
+        const row = await store.findRecord(database.read, id)
+        yield row && toRecord(row)
+        if (!row || isFinal(row.status)) return
+        await changed
+      } finally {
+        stop()
+      }
     }
   }
 
@@ -129,7 +159,7 @@ export function createJobs(deps: JobsDeps) {
     /** Stores a job in one transaction with whatever `along` writes; it runs some time after the commit. */
     async submit(job: NewJob, along?: Along<JobRecord>): Promise<JobRecord> {
       const record = await database.write(async (tx) => {
-        if ((await store.countPending(tx, job.type, maxQueued)) >= maxQueued) {
+        if (await store.hasPending(tx, job.type, maxQueued)) {
           throw new ChapkitError(
             'too-many-requests',
             `There are ${maxQueued} ${job.type} jobs waiting already; try again later`,
@@ -265,6 +295,7 @@ export function createJobs(deps: JobsDeps) {
             attempt,
             payload: JSON.parse(row.payload) as Json,
             artifactId: row.artifact_id,
+            lastSeq: attempt === 1 ? 0 : await store.lastSeq(tx, row.id),
           }
         },
         { durable: false },
@@ -275,12 +306,14 @@ export function createJobs(deps: JobsDeps) {
     attach(claim: Claim, controller: AbortController): () => void {
       running.set(claim.id, controller)
       watch.changed(claim.id)
-      return () => void running.delete(claim.id)
+      return () => {
+        if (running.get(claim.id) === controller) running.delete(claim.id)
+      }
     },
 
     /** Result and final state in one transaction: an accepted result is there, and there is one only. */
     complete: (claim: Claim, along: (tx: Queries) => Promise<void>): Promise<void> =>
-      settle(claim, { ...finished('completed'), error: null, error_traceback: null }, along),
+      settle(claim, () => ({ ...finished('completed'), error: null, error_traceback: null }), along),
 
     fail: (
       claim: Claim,
@@ -288,45 +321,40 @@ export function createJobs(deps: JobsDeps) {
       traceback: string | null,
       along?: (tx: Queries) => Promise<void>,
     ): Promise<void> =>
-      settle(claim, { ...finished('failed'), error, error_traceback: traceback }, along),
+      settle(claim, () => ({ ...finished('failed'), error, error_traceback: traceback }), along),
 
-    canceled: (claim: Claim, along?: (tx: Queries) => Promise<void>): Promise<void> =>
-      settle(claim, finished('canceled'), along),
-
-    /** Gives a job back that was stopped through no fault of its own; it runs again from the start, not before `runAt`. */
-    async handBack(
+    /**
+     * Gives a job back whose run was stopped: it runs again from the start, not before `runAt`, or is canceled when that was
+     * asked for.
+     */
+    handBack: (
       claim: Claim,
       along?: (tx: Queries) => Promise<void>,
       runAt?: number,
-    ): Promise<void> {
-      const changes = { status: 'pending', token: null, boot: null, started_at: null } as const
-      await settle(
+    ): Promise<void> =>
+      settle(
         claim,
-        { ...changes, ...(runAt !== undefined && { run_at: toTimestamp(runAt) }) },
+        (row) => again(row, runAt === undefined ? {} : { run_at: toTimestamp(runAt) }),
         along,
-      )
-      engine.notify({ jobId: claim.id, type: claim.type, ...(runAt !== undefined && { runAt }) })
-    },
+      ),
 
     /** A host died under the job: it runs again, unless that has happened too often. */
-    async hostDied(
+    hostDied: (
       claim: Claim,
       reason: string,
       along?: (tx: Queries) => Promise<void>,
-    ): Promise<void> {
-      const row = await store.find(database.read, claim.id)
-      const deaths = (row?.host_deaths ?? 0) + 1
-      if (deaths >= maximumHostDeaths) {
-        const error = `ModelHostDied: the model's process died ${deaths} times under this job; last: ${reason}`
-        return settle(claim, { ...finished('failed'), host_deaths: deaths, error }, along)
-      }
-      await settle(
+    ): Promise<void> =>
+      settle(
         claim,
-        { status: 'pending', token: null, boot: null, started_at: null, host_deaths: deaths },
+        (row) => {
+          const host_deaths = row.host_deaths + 1
+          if (host_deaths < maximumHostDeaths || row.cancel_requested === 1)
+            return again(row, { host_deaths })
+          const error = `ModelHostDied: the model's process died ${host_deaths} times under this job; last: ${reason}`
+          return { ...finished('failed'), host_deaths, error }
+        },
         along,
-      )
-      engine.notify({ jobId: claim.id, type: claim.type })
-    },
+      ),
 
     isCancelRequested: async (id: string): Promise<boolean> =>
       (await store.find(database.read, id))?.cancel_requested === 1,
@@ -350,8 +378,6 @@ export function createJobs(deps: JobsDeps) {
       if (lines.length > 0) await store.insertLines(tx, claim.id, lines)
     },
 
-    lastSeq: (id: string): Promise<number> => store.lastSeq(database.read, id),
-
     /**
      * Called once at start, by the owner of the data: what an earlier start of the service was running is pending again at
      * once, and everything pending is rung for.
@@ -372,18 +398,15 @@ export function createJobs(deps: JobsDeps) {
             await blobs.release(tx, `job:${row.id}`)
           } else {
             resumed++
-            await store.update(tx, row.id, {
-              status: 'pending',
-              token: null,
-              boot: null,
-              started_at: null,
-              service_deaths: deaths,
-            })
+            await store.update(tx, row.id, again(row, { service_deaths: deaths }))
           }
         }
         return { resumed, givenUp }
       })
-      for (const { type, id, run_at } of await store.pendingTypes(database.read)) {
+      for (const { type, id, run_at } of await store.pendingTimes(
+        database.read,
+        toTimestamp(now()),
+      )) {
         engine.notify({ jobId: id, type, runAt: Date.parse(run_at) })
       }
       return outcome
@@ -438,10 +461,17 @@ function notFound(): ChapkitError {
   return new ChapkitError('not-found', 'Job not found')
 }
 
+const takenOver = Symbol('taken over')
+
 /** Another run has the job now: whatever this one has to say comes too late. */
 function staleClaim(claim: Claim): ChapkitError {
   return new ChapkitError(
     'conflict',
     `Attempt ${claim.attempt} of job ${claim.id} has been taken over`,
+    { cause: takenOver },
   )
+}
+
+export function isStaleClaim(error: unknown): boolean {
+  return error instanceof ChapkitError && error.cause === takenOver
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { ChapkitError } from '../errors.ts'
-import { addEndpoint, sendList } from '../http/routes.ts'
-import { sseFrame, sseHeaders, sseStream } from '../http/sse.ts'
+import { addEndpoint, sendEvents, sendList } from '../http/routes.ts'
+import { sseFrame } from '../http/sse.ts'
 import { isUlid } from '../kernel/id.ts'
 import { pageQueryProperties } from '../kernel/page.ts'
 import type { Jobs } from './jobs.ts'
@@ -195,7 +195,7 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
             yield record ? sseFrame(JSON.stringify(record)) : sseFrame('{"status": "deleted"}')
           }
         }
-        return reply.headers(sseHeaders).send(sseStream(frames, stopping))
+        return sendEvents(request, reply, frames, stopping)
       },
     )
 
@@ -231,9 +231,7 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
         if (!request.headers.accept?.includes('text/event-stream'))
           return jobs.logs(id, after, limit)
         await jobs.get(id)
-        return reply
-          .headers(sseHeaders)
-          .send(sseStream((signal) => followLog(jobs, id, after, signal), stopping))
+        return sendEvents(request, reply, (signal) => followLog(jobs, id, after, signal), stopping)
       },
     )
   }

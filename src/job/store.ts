@@ -56,15 +56,17 @@ export const jobStore = {
       .values({ ...row, created_by: null })
       .execute(),
 
-  countPending: async (db: Queries, type: string, upTo: number): Promise<number> => {
-    const rows = await db
+  /** Whether at least `count` jobs of a type are pending. */
+  hasPending: async (db: Queries, type: string, count: number): Promise<boolean> => {
+    const last = await db
       .selectFrom('job')
       .select('id')
       .where('status', '=', 'pending')
       .where('type', '=', type)
-      .limit(upTo)
-      .execute()
-    return rows.length
+      .limit(1)
+      .offset(count - 1)
+      .executeTakeFirst()
+    return last !== undefined
   },
 
   /** The next job of a type that may run: by priority, then by age. */
@@ -109,17 +111,20 @@ export const jobStore = {
       .where('boot', '!=', boot)
       .execute(),
 
-  /** Types that have pending jobs, and when the first of each may run. */
-  pendingTypes: (db: Queries) =>
+  /** When pending jobs may run, by type: once for all that may already, and every later time. */
+  pendingTimes: (db: Queries, now: string) =>
     db
       .selectFrom('job')
       .select(({ fn }) => [
         'type',
-        fn.min<string>('run_at').as('run_at'),
+        fn.max<string>('run_at').as('run_at'),
         fn.min<string>('id').as('id'),
       ])
       .where('status', '=', 'pending')
-      .groupBy('type')
+      .groupBy(({ eb, fn, val }) => [
+        'type',
+        fn<string>('max', ['run_at', val(now)]),
+      ])
       .execute(),
 
   /** An active job that works on something. */

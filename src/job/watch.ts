@@ -12,23 +12,30 @@ export function createJobWatch() {
       for (const listener of listeners ?? []) listener()
     },
 
-    /** Resolves with the next change of the job, after `milliseconds`, or when `signal` aborts. */
-    next(id: string, milliseconds: number, signal: AbortSignal): Promise<void> {
-      return new Promise((resolve) => {
-        if (signal.aborted) return resolve()
-        const listeners = waiting.get(id) ?? new Set()
-        waiting.set(id, listeners)
-        const done = () => {
-          clearTimeout(timer)
-          signal.removeEventListener('abort', done)
-          listeners.delete(done)
-          if (listeners.size === 0 && waiting.get(id) === listeners) waiting.delete(id)
-          resolve()
-        }
-        listeners.add(done)
-        const timer = setTimeout(done, milliseconds)
-        signal.addEventListener('abort', done, { once: true })
-      })
+    /**
+     * Listens for the next change of the job: `changed` resolves with it, after `milliseconds`, or when `signal` aborts. Who
+     * no longer waits calls `stop`, or the timer is held for nothing.
+     */
+    listen(
+      id: string,
+      milliseconds: number,
+      signal: AbortSignal,
+    ): { changed: Promise<void>; stop(): void } {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const listeners = waiting.get(id) ?? new Set()
+      const stop = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', stop)
+        listeners.delete(stop)
+        if (listeners.size === 0 && waiting.get(id) === listeners) waiting.delete(id)
+        resolve()
+      }
+      const timer = setTimeout(stop, milliseconds)
+      listeners.add(stop)
+      waiting.set(id, listeners)
+      signal.addEventListener('abort', stop, { once: true })
+      if (signal.aborted) stop()
+      return { changed: promise, stop }
     },
   }
 }

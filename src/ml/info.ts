@@ -37,7 +37,7 @@ export const MLServiceInfo = ServiceInfo.extend({
   min_prediction_periods: z.int().default(0),
   max_prediction_periods: z.int().default(100),
   allow_free_additional_continuous_covariates: z.boolean().default(false),
-  required_covariates: z.array(z.string()).default([]),
+  required_covariates: z.array(z.string()).readonly().default([]),
   requires_geo: z.boolean().default(false),
 })
 export type MLServiceInfo = z.infer<typeof MLServiceInfo>

@@ -61,7 +61,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
     if (wait === null || jobId === null) return sendAnswered(reply, outcome)
 
     const gone = new AbortController()
-    request.raw.socket.once('close', () => gone.abort())
+    reply.raw.once('close', () => gone.abort())
     const job = await ml.waitFor(jobId, wait * 1000, AbortSignal.any([stopping, gone.signal]))
     if (!isFinal(job.status)) return sendAnswered(reply, outcome)
     if (outcome.replayed) reply.header('idempotency-replayed', 'true')

@@ -1,8 +1,8 @@
 import os from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import { ChapkitError } from '../errors.ts'
-import { addEndpoint } from '../http/routes.ts'
-import { sseFrame, sseHeaders, sseStream } from '../http/sse.ts'
+import { addEndpoint, sendEvents } from '../http/routes.ts'
+import { sseFrame } from '../http/sse.ts'
 import { pause } from '../kernel/abort.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import type { HealthChecks } from './health.ts'
@@ -112,7 +112,7 @@ export function healthRoutes({ health, prefix, stopping }: HealthRoutesDeps) {
             await pause(interval, signal)
           }
         }
-        return reply.headers(sseHeaders).send(sseStream(frames, stopping))
+        return sendEvents(request, reply, frames, stopping)
       },
     )
   }
