@@ -1,15 +1,19 @@
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Bytes per second below which a client holds a connection for nothing. */
-const minimumRate = 1024
-/** Over how many seconds the rate is taken. */
-const windowSeconds = 15
+export interface PaceOptions {
+  /** Bytes per second below which a client holds a connection for nothing. @default 1024 */
+  minimumRate?: number
+  /** Over how many milliseconds the rate is taken. @default 15_000 */
+  windowMs?: number
+}
 
 interface Watched {
+  request: IncomingMessage | undefined
+  response: ServerResponse | undefined
   read: number
   written: number
-  /** When this window of the socket began, in milliseconds. */
+  /** When this window of the connection began, in milliseconds. */
   since: number
 }
 
@@ -17,48 +21,51 @@ interface Watched {
  * Cuts clients that send a body, or read an answer, more slowly than 1 KiB/s over 15 s. A connection that waits for us, or has
  * nothing to say, is left alone, and so is a long transfer that keeps up: there is no limit on the whole.
  */
-export function watchPace(server: Server): { stop(): void } {
+export function watchPace(server: Server, options: PaceOptions = {}): { stop(): void } {
+  const { minimumRate = 1024, windowMs = 15_000 } = options
   const now = () => performance.now()
-  const sockets = new Map<Socket, Watched>()
-  const receiving = new Map<Socket, () => boolean>()
+  const connections = new Map<Socket, Watched>()
+
+  const begin = (socket: Socket, watched: Watched) =>
+    Object.assign(watched, { read: socket.bytesRead, written: socket.bytesWritten, since: now() })
 
   server.on('connection', (socket: Socket) => {
-    sockets.set(socket, { read: 0, written: 0, since: now() })
-    socket.once('close', () => {
-      sockets.delete(socket)
-      receiving.delete(socket)
-    })
+    const watched = { request: undefined, response: undefined, read: 0, written: 0, since: now() }
+    connections.set(socket, watched)
+    socket.once('close', () => connections.delete(socket))
   })
-  server.on('request', (request) => {
-    const { socket } = request
-    receiving.set(socket, () => !request.complete)
-    const watched = sockets.get(socket)
-    if (watched)
-      Object.assign(watched, { read: socket.bytesRead, written: socket.bytesWritten, since: now() })
+  server.on('request', (request, response) => {
+    const watched = connections.get(request.socket)
+    if (watched) begin(request.socket, Object.assign(watched, { request, response }))
   })
 
   const timer = setInterval(() => {
-    for (const [socket, watched] of sockets) {
-      const sending = receiving.get(socket)?.() ?? false
-      const reading = socket.writableLength > 0
-      if (!sending && !reading) {
-        watched.since = now()
-        watched.read = socket.bytesRead
-        watched.written = socket.bytesWritten
-        continue
-      }
-      const seconds = (now() - watched.since) / 1000
-      if (seconds < windowSeconds) continue
-      const bytes = sending
+    for (const [socket, watched] of connections) {
+      const isSending = watched.request?.complete === false
+      const isReading = socket.writableLength > 0
+      const elapsed = now() - watched.since
+      if ((isSending || isReading) && elapsed < windowMs) continue
+      const moved = isSending
         ? socket.bytesRead - watched.read
         : socket.bytesWritten - watched.written
-      if (bytes < minimumRate * seconds) socket.destroy()
-      watched.since = now()
-      watched.read = socket.bytesRead
-      watched.written = socket.bytesWritten
+      const isSlow = (isSending || isReading) && moved < (minimumRate * elapsed) / 1000
+      if (isSlow) cut(socket, watched)
+      else begin(socket, watched)
     }
-  }, 2500)
+  }, windowMs / 6)
   timer.unref()
+
+  /** A client whose request is incomplete is told so, where nothing was answered yet. */
+  function cut(socket: Socket, { request, response }: Watched) {
+    connections.delete(socket)
+    if (request?.complete === false && response?.headersSent === false) {
+      const error = Object.assign(new Error('slow body'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+      server.emit('clientError', error, socket)
+    }
+    socket.destroySoon()
+    // Whoever does not read will not read this either.
+    setTimeout(() => socket.destroy(), 1000).unref()
+  }
 
   return { stop: () => clearInterval(timer) }
 }
