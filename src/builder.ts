@@ -126,7 +126,8 @@ export class BaseServiceBuilder<Has extends Feature = never> {
   }
 
   /** An entity of the user's own: see `defineEntity`. */
-  withEntity<Row>(definition: EntityDefinition<Row>): this {
+  withEntity<Row, Input>(definition: EntityDefinition<Row, Input>): this {
+    assertPrefix(definition.path)
     if (this.spec.entities.some(({ name }) => name === definition.name)) {
       throw new Error(`There is an entity named "${definition.name}" already`)
     }
@@ -166,6 +167,11 @@ export class BaseServiceBuilder<Has extends Feature = never> {
       ]
       const names = missing.filter((name) => name !== false)
       if (names.length > 0) throw new Error(`withMl() needs ${names.join(', ')} first`)
+      if (runner.contract !== 1 || runner.keeps !== 'value' || runner.inputs !== 'forecast') {
+        throw new Error(
+          `This version runs models of contract 1 that keep a value and take forecasts; got contract ${runner.contract}, ${runner.keeps}, ${runner.inputs}`,
+        )
+      }
       if (!MLServiceInfo.safeParse(info).success) {
         throw new Error(
           'A service with a model needs `period_type` ("monthly" or "weekly") in its info',

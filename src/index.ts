@@ -22,6 +22,18 @@ export {
 } from './data/index.ts'
 export type { Database } from './db/database.ts'
 export type { ListenOptions, Service, StartOptions } from './definition.ts'
+export {
+  defineEntity,
+  type EntityDefinition,
+  type EntityInput,
+  type EntityMigration,
+  type EntityOperations,
+  type EntityOptions,
+  type EntityReads,
+  type EntityRow,
+  type EntityRules,
+  type RuleContext,
+} from './entity/define.ts'
 export { ChapkitError, type ErrorCode, errorCatalogue, type Issue } from './errors.ts'
 export { BaseModelRunner } from './ml/base-runner.ts'
 export { type FunctionalModelOptions, FunctionalModelRunner } from './ml/functional.ts'

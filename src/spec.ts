@@ -26,7 +26,7 @@ export type Parts<Has extends Feature = Feature> = {
   database: Database
   blobs: Blobs
   /** The operations of an entity that was added with `withEntity`. */
-  entity: <Row>(definition: EntityDefinition<Row>) => EntityOperations<Row>
+  entity: <Row, Input>(definition: EntityDefinition<Row, Input>) => EntityOperations<Row, Input>
 } & UnionToIntersection<Has extends Feature ? FeatureParts[Has] : never>
 
 type UnionToIntersection<Union> = [Union] extends [never]

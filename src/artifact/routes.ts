@@ -8,6 +8,7 @@ import {
   addEndpoint,
   type CrudVerbs,
   idempotencyHeader,
+  listAnswer,
   sendAnswered,
   sendList,
   sendPieces,
@@ -154,13 +155,7 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
           summary: 'List artifacts',
           description: 'In order of creation, without their content.',
           query: { type: 'object', properties: pageQueryProperties },
-          answers: {
-            200: {
-              description: 'The artifacts',
-              schema: { type: 'array', items: outSchema },
-              example: [exampleArtifact],
-            },
-          },
+          answers: { 200: listAnswer('The artifacts', outSchema, exampleArtifact) },
           problems: [422],
         },
         (request, reply) =>

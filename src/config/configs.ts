@@ -6,7 +6,7 @@ import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import { isUlid } from '../kernel/id.ts'
 import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
 import { type Page, type PageRequest, toPage, ulidIssue } from '../kernel/page.ts'
-import { show } from '../kernel/show.ts'
+import { fromSchemaIssues } from '../kernel/schema-issues.ts'
 import type { ConfigIn, ConfigOut } from './schema.ts'
 import { type ConfigRow, configStore as store } from './store.ts'
 
@@ -41,6 +41,7 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
       if (typeof input.id === 'string' && !isUlid(input.id)) {
         throw validationError([ulidIssue(['body', 'id'], input.id)])
       }
+      assertName(input.name)
       const data = await parseConfigData(schema, input.data, ['body', 'data'])
       return database.write(async (tx) => {
         const at = toTimestamp(now())
@@ -62,6 +63,7 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
 
     /** Replaces name, data and tags. */
     async update(id: string, input: ConfigIn): Promise<ConfigOut> {
+      assertName(input.name)
       const data = await parseConfigData(schema, input.data, ['body', 'data'])
       return database.write(async (tx) => {
         const known = await store.find(tx, id)
@@ -121,18 +123,19 @@ export async function parseConfigData(
   const lifted = liftUserOptions(data)
   const result = await schema['~standard'].validate(lifted)
   if (!result.issues) return result.value as Record<string, unknown>
-  throw validationError(
-    result.issues.map((issue) => {
-      const path = (issue.path ?? []).map((part) =>
-        typeof part === 'object' ? part.key : part,
-      ) as (string | number)[]
-      return {
-        loc: [...loc, ...path],
-        msg: withWhatCame(issue.message, lifted, path),
-        type: 'config_value',
-      }
-    }),
-  )
+  throw validationError(fromSchemaIssues(result.issues, lifted, loc))
+}
+
+/** Half a character cannot be written as UTF-8: the name would come back as another one. */
+function assertName(name: string) {
+  if (name.isWellFormed()) return
+  throw validationError([
+    {
+      loc: ['body', 'name'],
+      msg: 'Expected well-formed Unicode text, got half of a surrogate pair',
+      type: 'string_unicode',
+    },
+  ])
 }
 
 function liftUserOptions(data: Record<string, unknown>): Record<string, unknown> {
@@ -140,15 +143,6 @@ function liftUserOptions(data: Record<string, unknown>): Record<string, unknown>
   if (nested === null || nested === undefined) return flat
   if (typeof nested !== 'object' || Array.isArray(nested)) return data
   return { ...nested, ...flat }
-}
-
-function withWhatCame(message: string, data: unknown, path: (string | number)[]): string {
-  let came: unknown = data
-  for (const key of path) {
-    came =
-      came !== null && typeof came === 'object' ? (came as Record<string, unknown>)[key] : undefined
-  }
-  return `${message}; got ${show(came)}`
 }
 
 function toConfigOut({ id, name, data, tags, created_at, updated_at }: ConfigRow): ConfigOut {

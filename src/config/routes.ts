@@ -4,6 +4,7 @@ import {
   addEndpoint,
   type CrudVerbs,
   idempotencyHeader,
+  listAnswer,
   sendAnswered,
   sendList,
   statsAnswer,
@@ -99,13 +100,7 @@ export function configRoutes(deps: ConfigRoutesDeps) {
           description:
             'A bare array in order of creation; an envelope with totals when `page` and `size` are both given.',
           query: { type: 'object', properties: pageQueryProperties },
-          answers: {
-            200: {
-              description: 'The configs',
-              schema: { type: 'array', items: outSchema },
-              example: [exampleOut],
-            },
-          },
+          answers: { 200: listAnswer('The configs', outSchema, exampleOut) },
           problems: [422],
         },
         (request, reply) => sendList(request, reply, { fetch: configs.list, page: configs.page }),

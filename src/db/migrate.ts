@@ -15,7 +15,7 @@ const migrations: Record<string, Migration> = {
 export async function migrate(database: Database): Promise<void> {
   await database.migrate(async (db) => {
     await refuseForeign(db)
-    await runMigrations(db, 'migration', migrations)
+    await runMigrations(db, 'migration', migrations, 'Install the chapkit that made it')
   })
 }
 
@@ -25,7 +25,14 @@ export async function migrateEntity(
   name: string,
   own: Record<string, Migration>,
 ): Promise<void> {
-  await database.migrate((db) => runMigrations(db, `migration_${name}`, own))
+  await database.migrate((db) =>
+    runMigrations(
+      db,
+      `migration_${name}`,
+      own,
+      `The entity "${name}" has it from a later release of this service: run that one`,
+    ),
+  )
 }
 
 async function refuseForeign(db: Queries) {
@@ -39,7 +46,12 @@ async function refuseForeign(db: Queries) {
   }
 }
 
-async function runMigrations(db: Queries, table: string, provided: Record<string, Migration>) {
+async function runMigrations(
+  db: Queries,
+  table: string,
+  provided: Record<string, Migration>,
+  advice: string,
+) {
   const migrator = new Migrator({
     db,
     provider: { getMigrations: async () => provided },
@@ -50,7 +62,7 @@ async function runMigrations(db: Queries, table: string, provided: Record<string
   const unknown = await newerThan(db, table, provided)
   if (unknown) {
     throw new Error(
-      `The database is newer than this program: it has the migration "${unknown.name}". Install the chapkit that made it, or restore a backup`,
+      `The database is newer than this program: it has the migration "${unknown.name}". ${advice}, or restore a backup`,
     )
   }
   const { error, results } = await migrator.migrateToLatest()

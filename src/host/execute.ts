@@ -82,8 +82,8 @@ export function failure(thrown: unknown): Extract<RunOutcome, { status: 'failed'
   const error = isOurs
     ? message
     : `${typeof name === 'string' && name ? name : 'Error'}: ${message}`
-  // inspect() also writes causes and the errors of an AggregateError.
-  const traceback = typeof stack === 'string' ? inspect(thrown, { colors: false }) : null
+  // inspect() also writes causes and the errors of an AggregateError. Where our own checks stand is of no use to a user.
+  const traceback = typeof stack === 'string' && !isOurs ? inspect(thrown, { colors: false }) : null
   return { status: 'failed', error, traceback }
 }
 
@@ -101,7 +101,7 @@ async function train(
   })
   if (model === undefined) {
     throw new WrongResult(
-      'train returned nothing; expected the model, which predict is given as `model` (is a `return` missing?)',
+      'onTrain returned nothing; expected the model, which onPredict is given as `model`: is a `return` missing?',
     )
   }
   const bytes: unknown = runner.save ? await runner.save(model) : encodeModel(model)
@@ -216,12 +216,12 @@ function toPrediction(returned: unknown): FrameJson {
   const bad = frame.firstNonFinite()
   if (bad) {
     throw new WrongResult(
-      `predict returned ${frame.get(bad.row, bad.column)} in column \`${bad.column}\`, row ${bad.row}; expected finite numbers, or null where there is none`,
+      `onPredict returned ${frame.get(bad.row, bad.column)} in column \`${bad.column}\`, row ${bad.row}; expected finite numbers, or null where there is none`,
     )
   }
   if (frame.length === 0) {
     throw new WrongResult(
-      'predict returned a frame without rows; expected a row for each location and period of `future`',
+      'onPredict returned a frame without rows; expected a row for each location and period of `future`',
     )
   }
   return frame.toJson()
@@ -232,16 +232,16 @@ function toFrame(returned: unknown): DataFrame {
   if (returned instanceof DataFrame) return returned
   const expected = 'expected a DataFrame (or `{ columns, data }`, or an array of records)'
   if (returned === undefined || returned === null) {
-    throw new WrongResult(`predict returned nothing; ${expected} (is a \`return\` missing?)`)
+    throw new WrongResult(`onPredict returned nothing; ${expected}: is a \`return\` missing?`)
   }
   try {
     if (isRecords(returned)) return DataFrame.fromRecords(returned)
     const json = typeof returned === 'object' && hasToJson(returned) ? returned.toJson() : returned
     if (isFrameJson(json)) return DataFrame.fromJson(json)
   } catch (error) {
-    throw new WrongResult(`predict returned a frame that is wrong: ${toError(error).message}`)
+    throw new WrongResult(`onPredict returned a frame that is wrong: ${toError(error).message}`)
   }
-  throw new WrongResult(`predict returned ${show(returned)}; ${expected}`)
+  throw new WrongResult(`onPredict returned ${show(returned)}; ${expected}`)
 }
 
 function hasToJson(value: object): value is { toJson(): unknown } {

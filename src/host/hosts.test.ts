@@ -231,7 +231,7 @@ describe('what a model does wrong is said', () => {
     ['throwText', 'just text', null],
     ['throwLater', 'RangeError: thrown in a timer', /behaviour\.ts/],
     ['rejectLater', 'RangeError: nobody listens', /behaviour\.ts/],
-    ['nothing', 'train returned nothing; expected the model', null],
+    ['nothing', 'onTrain returned nothing; expected the model', null],
     ['function', 'model.trees[3].predict: a function cannot be stored', null],
   ])('%s', async (name, error, traceback) => {
     const hosts = startHosts('behaviour')
@@ -245,9 +245,9 @@ describe('what a model does wrong is said', () => {
   })
 
   test.each<[string, unknown, string]>([
-    ['nothing', undefined, 'predict returned nothing; expected a DataFrame'],
-    ['a number', 3, 'predict returned 3; expected a DataFrame'],
-    ['no rows', { columns: ['a'], data: [] }, 'predict returned a frame without rows'],
+    ['nothing', undefined, 'onPredict returned nothing; expected a DataFrame'],
+    ['a number', 3, 'onPredict returned 3; expected a DataFrame'],
+    ['no rows', { columns: ['a'], data: [] }, 'onPredict returned a frame without rows'],
     [
       'NaN',
       {
@@ -257,9 +257,9 @@ describe('what a model does wrong is said', () => {
           [3, Number.NaN],
         ],
       },
-      'predict returned NaN in column `b`, row 1',
+      'onPredict returned NaN in column `b`, row 1',
     ],
-    ['infinite', [{ a: 1 / 0 }], 'predict returned Infinity in column `a`, row 0'],
+    ['infinite', [{ a: 1 / 0 }], 'onPredict returned Infinity in column `a`, row 0'],
     ['ragged rows', { columns: ['a', 'b'], data: [[1]] }, 'Expected 2 cells'],
     ['objects in cells', [{ a: { b: 1 } }], 'Expected a string, a number, a boolean or null'],
   ])('predict that returns %s', async (_, returned, error) => {

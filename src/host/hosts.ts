@@ -213,7 +213,7 @@ export function createProcessHosts({
       forget(host)
       if (!retired.delete(host)) {
         restarts++
-        log(`model host ${host.pid ?? '(not started)'} ended without being asked to`)
+        log(`model host ${host.pid ?? '(not started)'} ended: stopped after a cancel, or by itself`)
       }
       dispatch()
     })

@@ -6,15 +6,24 @@ export type JsonSchema = { readonly [key: string]: unknown }
 /** A schema library's value that validates and describes itself: Zod 4, Valibot, ArkType and others implement both standards. */
 export type DescribedSchema<Output = unknown> = StandardSchemaV1<unknown, Output>
 
-interface JsonSchemaFace {
-  input(options: { target: string }): Record<string, unknown>
+interface DescribeOptions {
+  target: string
+  libraryOptions?: Record<string, unknown>
 }
+type JsonSchemaFace = Record<
+  'input' | 'output',
+  (options: DescribeOptions) => Record<string, unknown>
+>
 
 /**
- * The JSON Schema of what a schema accepts. Bounds that only restate what a double can hold are left out.
- * Throws when the library does not implement Standard JSON Schema.
+ * The JSON Schema of what a schema accepts, or of what it makes of its input (`output`; parts of that which cannot be described
+ * may be anything). Bounds that only restate what a double can hold are left out. Throws when the library does not implement
+ * Standard JSON Schema.
  */
-export function toJsonSchema(schema: StandardSchemaV1): JsonSchema {
+export function toJsonSchema(
+  schema: StandardSchemaV1,
+  side: 'input' | 'output' = 'input',
+): JsonSchema {
   const face = (schema['~standard'] as { jsonSchema?: JsonSchemaFace }).jsonSchema
   if (!face) {
     const { vendor } = schema['~standard']
@@ -22,7 +31,12 @@ export function toJsonSchema(schema: StandardSchemaV1): JsonSchema {
       `The schema library "${vendor}" cannot describe itself as JSON Schema; use Zod 4 or another that can`,
     )
   }
-  const described = tidy(face.input({ target: 'draft-2020-12' })) as Record<string, unknown>
+  const options = { target: 'draft-2020-12' }
+  const described = tidy(
+    side === 'input'
+      ? face.input(options)
+      : face.output({ ...options, libraryOptions: { unrepresentable: 'any' } }),
+  ) as Record<string, unknown>
   delete described.$schema
   return described
 }

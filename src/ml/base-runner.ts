@@ -1,6 +1,14 @@
 import { BaseConfig } from '../config/schema.ts'
 import type { DataFrame } from '../data/frame.ts'
-import type { ConfigSchema, ModelRunner, PredictContext, TrainContext } from './runner.ts'
+import type {
+  ConfigSchema,
+  Diagnostic,
+  ModelRunner,
+  PredictContext,
+  TrainContext,
+  ValidatePredictContext,
+  ValidateTrainContext,
+} from './runner.ts'
 
 /**
  * A model as a class, with a life of its own in every process that runs it: `onInit` before its first run there, `onCleanup`
@@ -32,6 +40,21 @@ export abstract class BaseModelRunner<Config = BaseConfig, Model = unknown>
   onCleanup(): void | Promise<void> {}
   abstract onTrain(context: TrainContext<Config>): Model | Promise<Model>
   abstract onPredict(context: PredictContext<Config, Model>): DataFrame | Promise<DataFrame>
+
+  /** Findings of the model's own, after those of the service, for `$validate` and at submit. */
+  onValidateTrain?(context: ValidateTrainContext<Config>): Diagnostic[] | Promise<Diagnostic[]>
+  onValidatePredict?(context: ValidatePredictContext<Config>): Diagnostic[] | Promise<Diagnostic[]>
+
+  readonly validateTrain?: NonNullable<ModelRunner<Config, Model>['validateTrain']>
+  readonly validatePredict?: NonNullable<ModelRunner<Config, Model>['validatePredict']>
+
+  constructor() {
+    // Only where there are checks: frames are not made for nobody.
+    if (this.onValidateTrain)
+      this.validateTrain = (context) => this.onValidateTrain?.(context) ?? []
+    if (this.onValidatePredict)
+      this.validatePredict = (context) => this.onValidatePredict?.(context) ?? []
+  }
 
   init(): void | Promise<void> {
     return this.onInit()

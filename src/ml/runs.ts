@@ -7,6 +7,7 @@ import type { Queries } from '../db/tables.ts'
 import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
 import type { Claim } from '../job/jobs.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import type { CodeFile } from './code.ts'
 import type { PredictPayload, TrainPayload } from './ml.ts'
 import {
   configYaml,
@@ -22,8 +23,8 @@ export interface RunsDeps {
   artifacts: Artifacts
   blobs: Blobs
   hosts: ModelHosts
-  /** The service's own file, kept with every model it trains; null when there is none. */
-  code: { name: string; bytes: Uint8Array } | null
+  /** The service's own files, kept with every model it trains. */
+  code: readonly CodeFile[]
   covariates: readonly string[]
   version: string
   now: Clock
@@ -107,17 +108,20 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
       csvEntry('data.csv', payload.data, result.inputs.data),
     )
     keeps.push(model)
-    const codeFile = code && (await blobs.stage(code.bytes))
-    if (code && codeFile) {
-      entries.push(fileEntry(code.name, codeFile))
-      keeps.push(codeFile)
+    const codeFiles: { path: string; sha256: string }[] = []
+    for (const { path, bytes } of code) {
+      const file = await blobs.stage(bytes)
+      codeFiles.push({ path, sha256: file.hash })
+      keeps.push(file)
+      // A file of the service with the name of one of the run's own is in the lineage only.
+      if (!entries.some((entry) => entry.path === path)) entries.push(fileEntry(path, file))
     }
     const content = await workspace(entries)
     const lineage: TrainingLineage = {
       config_id: payload.configId,
       config: payload.config,
       inputs: { data: payload.data, ...(payload.geo !== null && { geo: payload.geo }) },
-      code: code && codeFile ? [{ path: code.name, sha256: codeFile.hash }] : [],
+      code: codeFiles,
       model: model.hash,
       signature: { inputs: { data: result.inputs.data.fields }, output: null },
       metrics: result.metrics,

@@ -11,13 +11,20 @@ export interface OpenApiInfo {
   publicUrl: string | null
 }
 
+/** In the order in which a reader wants them. */
 const tagTexts: Readonly<Record<string, string>> = {
-  Observability: 'How the service does',
-  Service: 'What the service is',
-  Jobs: 'Work that runs in the background and outlives a restart',
+  ML: 'Training, predicting, and asking first',
   Config: 'Named configurations of the model',
   Artifacts: 'Models, predictions and other results, as trees',
-  ML: 'Training, predicting, and asking first',
+  Jobs: 'Work that runs in the background and outlives a restart',
+  Service: 'What the service is',
+  Observability: 'How the service does',
+}
+
+/** Place of a tag in the document: a user's own come behind ours. */
+function order(tag: string): number {
+  const at = Object.keys(tagTexts).indexOf(tag)
+  return at < 0 ? Number.MAX_SAFE_INTEGER : at
 }
 
 const problemSchema = {
@@ -65,15 +72,18 @@ export function toOpenApi(routes: readonly KnownRoute[], info: OpenApiInfo): Jso
       version: info.version,
       ...(info.description !== null && { description: info.description }),
     },
-    ...(info.publicUrl !== null && { servers: [{ url: info.publicUrl }] }),
-    tags: [...tags].map((name) => ({ name, description: tagTexts[name] ?? name })),
+    // Relative to the document: it also holds behind a path of a proxy.
+    servers: [{ url: info.publicUrl ?? '.' }],
+    tags: [...tags]
+      .sort((a, b) => order(a) - order(b))
+      .map((name) => ({ name, description: tagTexts[name] ?? name })),
     paths,
     components: { schemas: { Problem: problemSchema } },
   }
 }
 
 function toOperation({ method, url, permission }: KnownRoute, doc: RouteDoc) {
-  const problems = new Set([...(doc.problems ?? []), 500])
+  const problems = new Set([...(doc.problems ?? []), ...bodyProblems(doc.body), 500])
   return {
     operationId: toOperationId(method, url),
     tags: [doc.tag],
@@ -105,6 +115,13 @@ function toOperation({ method, url, permission }: KnownRoute, doc: RouteDoc) {
       ),
     },
   }
+}
+
+/** How any body can be refused; only those that are stored as they come may have any size. */
+function bodyProblems(bodies: RouteDoc['body']): number[] {
+  if (!bodies) return []
+  const isStream = bodies.some(({ contentType }) => contentType === 'application/octet-stream')
+  return isStream ? [415] : [413, 415]
 }
 
 function toResponse(answer: RouteDoc['answers'][number]) {

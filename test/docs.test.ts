@@ -1,0 +1,171 @@
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { stripTypeScriptTypes } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Service } from '../src/index.ts'
+import { createTestService, type TestService } from '../src/testing/index.ts'
+
+const root = join(import.meta.dirname, '..')
+const pages = ['README.md', ...globSync('docs/**/*.md', { cwd: root }).sort()]
+const folder = join(root, 'test', '.docs')
+
+/** Code of the fenced blocks of a page whose info string is exactly `info`. */
+function blocks(page: string, info: string): string[] {
+  const text = readFileSync(join(root, page), 'utf8')
+  return [...text.matchAll(/^```([^\n]*)\n(.*?)^```$/gms)]
+    .filter(([, found]) => found === info)
+    .map(([, , code]) => code!)
+}
+
+/** Writes a block where Node finds `chapkit` as its users do, and answers its path. */
+function toFile(page: string, index: number, code: string): string {
+  mkdirSync(folder, { recursive: true })
+  const file = join(folder, `${page.replace(/\W+/g, '-')}-${index + 1}.ts`)
+  writeFileSync(file, code)
+  return file
+}
+
+describe.each(pages)('%s', (page) => {
+  const programs = blocks(page, 'ts run')
+  test.each(programs.map((code, index) => ({ code, index, number: index + 1 })))(
+    'program $number runs',
+    async ({ code, index }) => {
+      // Vitest would also run what Node itself cannot: only types that can be erased.
+      expect(() => stripTypeScriptTypes(code)).not.toThrow()
+      await expect(import(toFile(page, index, code))).resolves.toBeDefined()
+    },
+  )
+
+  test('links lead to files that are there', () => {
+    const text = readFileSync(join(root, page), 'utf8')
+    const targets = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target]) => target!)
+    const missing = targets.filter((target) => !existsSync(join(root, page, '..', target)))
+    expect(missing).toEqual([])
+  })
+})
+
+test('the types of all programs fit', () => {
+  const files = pages.flatMap((page) =>
+    blocks(page, 'ts run').map((code, index) => toFile(page, index, code)),
+  )
+  const config = join(folder, 'tsconfig.json')
+  writeFileSync(config, JSON.stringify({ extends: '../../tsconfig.json', include: [], files }))
+  const { stdout } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', config], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  expect(stdout.split('\n').filter((line) => line.startsWith('test/.docs/'))).toEqual([])
+})
+
+describe('commands', () => {
+  let service: TestService
+  let paths: string[]
+
+  beforeAll(async () => {
+    const file = toFile('README.md', 0, blocks('README.md', 'ts run')[0]!)
+    const { default: readme } = (await import(file)) as { default: Service }
+    service = await createTestService(readme)
+    const { json } = await service.request('GET', '/openapi.json')
+    paths = Object.keys(json.paths)
+  })
+  afterAll(() => service.close())
+
+  const commands = pages
+    // Their services have paths of their own.
+    .filter((page) => !/custom-entities|routes/.test(page))
+    .flatMap((page) => blocks(page, 'bash').map((code) => ({ page, code })))
+
+  test.each(commands)('name endpoints that exist: $page', ({ code }) => {
+    const urls = [...code.matchAll(/localhost:\d+(\/[^\s'"?)]*)/g)].map(([, path]) => toPath(path!))
+    expect(urls.filter((path) => !paths.includes(path))).toEqual([])
+  })
+
+  test.each(commands)('name npm scripts that exist: $page', ({ code }) => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    const known = ['test', ...Object.keys(scripts)]
+    const named = [...code.matchAll(/npm (?:run )?(start|test|run \S+)/g)]
+    const names = named.map(([, name]) => name!.replace('run ', ''))
+    expect(names.filter((name) => !known.includes(name))).toEqual([])
+  })
+})
+
+/** A path of a command in the words of the OpenAPI document: `$MODEL` is a parameter, `$tree` an operation. */
+function toPath(path: string): string {
+  return path
+    .replaceAll('\\$', '$')
+    .replace(/\/\$[A-Z_]+/g, '/{id}')
+    .replace(/\/[0-9A-HJKMNP-TV-Z]{26}/g, '/{id}')
+}
+
+const hasTools = ['bash', 'curl', 'jq'].every((tool) => spawnSync('which', [tool]).status === 0)
+
+test.skipIf(!hasTools)(
+  'the commands of the README, in their order, print what it shows',
+  async () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'chapkit-readme-'))
+    writeFileSync(join(cwd, 'service.ts'), blocks('README.md', 'ts run')[0]!)
+    const server = spawn(
+      process.execPath,
+      [
+        '--conditions=chapkit-source',
+        join(root, 'src/cli/bin.ts'),
+        'serve',
+        'service.ts',
+        '--port',
+        '0',
+      ],
+      { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LOG_FORMAT: 'json' } },
+    )
+    try {
+      let said = ''
+      const url = await new Promise<string>((resolve, reject) => {
+        const hear = (chunk: Buffer) => {
+          said += chunk
+          const found = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
+          if (found) resolve(found[0])
+        }
+        server.stdout.on('data', hear)
+        server.stderr.on('data', hear)
+        server.on('exit', (code) => reject(new Error(`the service ended with ${code}: ${said}`)))
+      })
+      const script = blocks('README.md', 'bash')
+        .filter((code) => code.includes('curl'))
+        .join('\n')
+        .replaceAll('http://localhost:8000', url)
+      const { stdout, stderr, status } = await shell(script, cwd)
+      expect(stderr).toBe('')
+      expect(status).toBe(0)
+      expect(stdout).toBe(blocks('README.md', '').join(''))
+    } finally {
+      const ended = new Promise((resolve) => server.on('exit', resolve))
+      server.kill('SIGTERM')
+      await ended
+      rmSync(cwd, { recursive: true, force: true })
+    }
+  },
+)
+
+function shell(script: string, cwd: string) {
+  return new Promise<{ stdout: string; stderr: string; status: number | null }>((resolve) => {
+    const child = spawn('bash', ['-euo', 'pipefail', '-c', script], { cwd })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk
+    })
+    child.on('close', (status) => resolve({ stdout, stderr, status }))
+  })
+}
