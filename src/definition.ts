@@ -112,7 +112,8 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
       const { openSocket } = await import('./server/listen.ts')
       return openSocket(running.app as FastifyInstance, settings as Settings, {
         warm: () => running.hosts?.warm(),
-        close: signals ? close : null,
+        close,
+        signals,
       })
     },
 

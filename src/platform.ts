@@ -57,20 +57,26 @@ export async function openPlatform(settings: Settings, now: Clock = Date.now): P
   const lock = takeLock(`${file}.lock`)
   try {
     const database = openSqlite(file)
-    await migrate(database)
-    const blobStore = await openFileBlobs({ folder: `${file.replace(/\.[^./]+$/, '')}.blobs`, now })
-    await blobStore.clean()
-    return {
-      ...shared,
-      database,
-      blobStore,
-      isDurable: true,
-      [Symbol.asyncDispose]: async () => {
-        await shared.engine.close()
-        await blobStore.close()
-        await database.close()
-        lock.release()
-      },
+    try {
+      await migrate(database)
+      const folder = `${file.replace(/\.[^./]+$/, '')}.blobs`
+      const blobStore = await openFileBlobs({ folder, now })
+      await blobStore.clean()
+      return {
+        ...shared,
+        database,
+        blobStore,
+        isDurable: true,
+        [Symbol.asyncDispose]: async () => {
+          await shared.engine.close()
+          await blobStore.close()
+          await database.close()
+          lock.release()
+        },
+      }
+    } catch (error) {
+      await database.close()
+      throw error
     }
   } catch (error) {
     lock.release()

@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createArtifacts } from './artifact/artifacts.ts'
 import { artifactRoutes } from './artifact/routes.ts'
@@ -18,6 +17,7 @@ import { createJobs } from './job/jobs.ts'
 import { jobRoutes } from './job/routes.ts'
 import { createLinks } from './link/links.ts'
 import { linkRoutes } from './link/routes.ts'
+import { readCode } from './ml/code.ts'
 import { MLServiceInfo } from './ml/info.ts'
 import { createIntakeQueue } from './ml/intake-queue.ts'
 import { createMl } from './ml/ml.ts'
@@ -86,6 +86,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     now,
     newId,
     assertFree: jobs.assertFree,
+    assertUnpromised: jobs.assertUnpromised,
   })
   const configs = createConfigs({ database, schema: spec.config?.schema ?? BaseConfig, now, newId })
   const links = createLinks({ database, configs, artifacts, assertFree: jobs.assertFree })
@@ -113,12 +114,13 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }
   if (spec.artifacts) {
     const { verbs } = spec.artifacts
-    const remove = links.removeArtifact
+    const { updateArtifact: update, removeArtifact: remove } = links
     routes.push(
       artifactRoutes({
         artifacts,
         blobs,
         idempotency,
+        update,
         remove,
         prefix: prefixes.artifacts,
         publicUrl,
@@ -175,7 +177,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       artifacts,
       blobs,
       hosts,
-      code: await readCode(spec.module),
+      code: spec.module === null ? [] : await readCode(spec.module),
       covariates: info.required_covariates,
       version,
       now,
@@ -255,17 +257,26 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   async function close(atOnce: AbortSignal = new AbortController().signal) {
     stopping.abort()
     clearInterval(sweeper)
+    const closeHosts = (graceMs?: number) =>
+      hosts?.close(graceMs).catch((error: unknown) => onError(error, 'host.close.failed'))
     const cut = () => app.server.closeAllConnections()
+    const hurry = () => {
+      cut()
+      void closeHosts(0)
+    }
     const drained = setTimeout(cut, settings.drainMs)
-    atOnce.addEventListener('abort', cut, { once: true })
+    atOnce.addEventListener('abort', hurry, { once: true })
+    if (atOnce.aborted) hurry()
     await Promise.all([app.close(), dispatcher.stop(settings.drainMs, atOnce)])
     clearTimeout(drained)
-    await hosts?.close()
+    await closeHosts()
     await intake.close()
     for (const hook of spec.onShutdown) {
-      await Promise.resolve(hook(parts)).catch((error: unknown) =>
-        onError(error, 'shutdown.hook.failed'),
-      )
+      try {
+        await hook(parts)
+      } catch (error) {
+        onError(error, 'shutdown.hook.failed')
+      }
     }
     await platform[Symbol.asyncDispose]()
   }
@@ -277,22 +288,17 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
 function openHosts(
   spec: ServiceSpec,
   runner: ModelRunner,
-  { logger, environment }: ServiceOptions,
+  { logger, environment, settings }: ServiceOptions,
 ): ModelHosts {
   if (spec.module === null) return createInlineHosts(runner)
+  const { train, predict } = settings.concurrency
   return createProcessHosts({
     module: spec.module,
     env: environment,
+    // One for every job that may run: with fewer, trainings that hold them all would hold up predictions.
+    maximum: train + predict,
     log: (message) => logger.info({ event: 'host' }, message),
   })
-}
-
-async function readCode(
-  module: string | null,
-): Promise<{ name: string; bytes: Uint8Array } | null> {
-  if (module === null) return null
-  const path = fileURLToPath(module)
-  return { name: basename(path), bytes: await readFile(path) }
 }
 
 /** Takes the folders of this machine out of texts that clients read; of files in a traceback only their names stay. */
@@ -305,7 +311,7 @@ function redactor(module: string | null): (text: string) => string {
         (rest, folder) => rest.replaceAll(`file://${folder}/`, '').replaceAll(`${folder}/`, ''),
         text,
       )
-      .replace(/(?:file:\/\/)?\/(?:[^\s/():'"]+\/)+([^\s/():'"]+:\d+)/g, '$1')
+      .replace(/(?<=^|[\s(])(?:file:\/\/)?\/(?:[^\s/():'"]+\/)+([^\s/():'"]+:\d+)/gm, '$1')
 }
 
 function homeLinks(spec: ServiceSpec) {

@@ -1,23 +1,30 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 
-const wholeNumber = (fallback: number, minimum = 0) =>
-  z.coerce.number().int().min(minimum).default(fallback)
+const number = (minimum: number, maximum: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `Expected a whole number from ${minimum} to ${maximum}`)
+    .transform(Number)
+    .pipe(z.number().min(minimum).max(maximum))
+
+const wholeNumber = (fallback: number, minimum = 0, maximum = 2 ** 31 - 1) =>
+  number(minimum, maximum).default(fallback)
 
 /** Environment variables that the service reads, with their defaults. docs/reference/settings.md lists them for users. */
 const Environment = z.object({
   HOST: z.string().min(1).default('127.0.0.1'),
-  PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
+  PORT: wholeNumber(8000, 0, 65_535),
   CHAPKIT_DATA_DIR: z.string().min(1).default('./data'),
   DATABASE_URL: z.string().min(1).optional(),
-  CHAPKIT_PUBLIC_URL: z.url().optional(),
+  CHAPKIT_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   CHAPKIT_MAX_BODY: wholeNumber(64 * 1024 * 1024, 1024),
   CHAPKIT_CORS_ORIGINS: z.string().optional(),
-  CHAPKIT_DRAIN_SECONDS: wholeNumber(25),
-  CHAPKIT_JOB_RETENTION_DAYS: wholeNumber(30, 1),
+  CHAPKIT_DRAIN_SECONDS: wholeNumber(25, 0, 86_400),
+  CHAPKIT_JOB_RETENTION_DAYS: wholeNumber(30, 1, 36_500),
   CHAPKIT_MAX_QUEUED_JOBS: wholeNumber(10_000, 1),
   CHAPKIT_TRAIN_CONCURRENCY: wholeNumber(1, 1),
-  CHAPKIT_PREDICT_CONCURRENCY: z.coerce.number().int().min(1).optional(),
+  CHAPKIT_PREDICT_CONCURRENCY: number(1, 2 ** 31 - 1).optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   LOG_FORMAT: z.enum(['console', 'json']).optional(),
 })
@@ -74,7 +81,7 @@ export function parseSettings(environment: Record<string, string | undefined>): 
     databaseUrl: env.DATABASE_URL ?? null,
     publicUrl: env.CHAPKIT_PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     maxBody: env.CHAPKIT_MAX_BODY,
-    corsOrigins: env.CHAPKIT_CORS_ORIGINS?.split(',').map((origin) => origin.trim()) ?? [],
+    corsOrigins: toList(env.CHAPKIT_CORS_ORIGINS),
     drainMs: env.CHAPKIT_DRAIN_SECONDS * 1000,
     jobRetentionMs: env.CHAPKIT_JOB_RETENTION_DAYS * 86_400_000,
     maxQueuedJobs: env.CHAPKIT_MAX_QUEUED_JOBS,
@@ -85,6 +92,13 @@ export function parseSettings(environment: Record<string, string | undefined>): 
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? null,
   }
+}
+
+function toList(text = ''): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
 }
 
 /** The environment of this process. The only place that reads it. */

@@ -32,6 +32,8 @@ export interface ArtifactsDeps {
   newId: () => string
   /** Throws 409 when an active job needs the artifact. */
   assertFree: (tx: Queries, id: string) => Promise<void>
+  /** Throws 409 when an active job will store its result under the id. */
+  assertUnpromised: (tx: Queries, id: string) => Promise<void>
 }
 
 /** An artifact that the service itself makes: its content is staged, its level follows from its parent. */
@@ -56,7 +58,7 @@ export type Artifacts = ReturnType<typeof createArtifacts>
 
 /** Trees of artifacts: what may be created under what, which of them are final, and reading them back. */
 export function createArtifacts(deps: ArtifactsDeps) {
-  const { database, blobs, hierarchy, now, newId, assertFree } = deps
+  const { database, blobs, hierarchy, now, newId, assertFree, assertUnpromised } = deps
 
   async function getRow(id: string, db: Queries = database.read): Promise<ArtifactRow> {
     const row = await store.find(db, id)
@@ -162,7 +164,10 @@ export function createArtifacts(deps: ArtifactsDeps) {
             `Artifact ${row.id} exists already, with other content`,
           )
         }
-        if (!known) await insert(tx, row, staged)
+        if (!known) {
+          if (input.id) await assertUnpromised(tx, input.id)
+          await insert(tx, row, staged)
+        }
         const result = known ?? row
         await along?.(tx, result)
         return result
@@ -238,8 +243,12 @@ export function createArtifacts(deps: ArtifactsDeps) {
       for (const hash of artifact.refers) await blobs.refer(tx, hash, `artifact:${row.id}`)
     },
 
-    /** Replaces data and tags, and moves the artifact when `parent_id` is given (null makes it a root). Models are final. */
-    async update(id: string, input: ArtifactIn): Promise<ArtifactRow> {
+    /** Replaces data and tags, and moves the artifact when `parent_id` is given (null makes it a root). Models are final. `beforeMove` may refuse a move. */
+    async update(
+      id: string,
+      input: ArtifactIn,
+      beforeMove?: Along<ArtifactRow>,
+    ): Promise<ArtifactRow> {
       assertIds(input)
       const current = await getRow(id)
       // What a model is never changes, so this needs no transaction; reading its content inside one would hold up every write.
@@ -254,6 +263,7 @@ export function createArtifacts(deps: ArtifactsDeps) {
           updated_at: toTimestamp(now()),
         }
         if (input.parent_id !== undefined && input.parent_id !== known.parent_id) {
+          await beforeMove?.(tx, known)
           row.parent_id = input.parent_id
           row.level = await move(tx, known, input.parent_id)
         }

@@ -30,6 +30,8 @@ export interface ArtifactRoutesDeps {
   artifacts: Artifacts
   blobs: Blobs
   idempotency: Idempotency
+  /** Replaces an artifact, unless something forbids its move. */
+  update: (id: string, input: ArtifactIn) => Promise<ArtifactRow>
   /** Removes an artifact and what is only about it. */
   remove: (id: string) => Promise<void>
   prefix: string
@@ -340,9 +342,7 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
         async (request, reply) =>
           sendPieces(
             reply,
-            await artifacts.fullText(
-              await artifacts.update(parseUlid(request.params.id), request.body),
-            ),
+            await artifacts.fullText(await deps.update(parseUlid(request.params.id), request.body)),
           ),
       )
     }

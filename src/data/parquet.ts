@@ -51,7 +51,7 @@ export async function readParquet(bytes: Uint8Array): Promise<CellColumns> {
   // The default decoder would swallow a byte order mark at the start of a text.
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   // A copy, because a view into shared memory is not accepted.
-  const file = bytes.slice().buffer
+  const file = new Uint8Array(bytes).buffer
   const found = new Map<string, unknown[]>()
   try {
     const metadata = hyparquet.parquetMetadata(file)

@@ -20,7 +20,7 @@ export interface Database extends AsyncDisposable {
   write<Result>(step: (tx: Queries) => Promise<Result>, options?: WriteOptions): Promise<Result>
   /** Reads something small. Throws when the database cannot be read. */
   check(): Promise<void>
-  /** Runs a step by itself and outside of any shared commit: schema changes at start. */
+  /** Runs a step by itself in a transaction of its own, before there are other writes: schema changes at start. */
   migrate(step: (db: Queries) => Promise<void>): Promise<void>
   close(): Promise<void>
 }

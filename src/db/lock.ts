@@ -14,10 +14,18 @@ export function takeLock(file: string): { release(): void } {
     handle.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     handle.close()
+    if ((error as { code?: unknown }).code !== 'SQLITE_BUSY') throw error
     throw new Error(
       `Another chapkit service is using ${dirname(file)}. Stop it, or start with another CHAPKIT_DATA_DIR`,
       { cause: error },
     )
   }
-  return { release: () => void handle.close() }
+  // A handle that nothing refers to is closed by the garbage collector, and the lock is gone with it: a timer refers to it.
+  const holding = setInterval(() => handle.open, 2 ** 30).unref()
+  return {
+    release() {
+      clearInterval(holding)
+      handle.close()
+    },
+  }
 }

@@ -75,6 +75,18 @@ export function openSqlite(file: string): Database {
     read = kyselyOn(sqliteConnection(readHandle))
   }
 
+  /** All or nothing: a process that ends half way leaves the database as it was. */
+  async function migrate(step: (db: Queries) => Promise<void>) {
+    writeHandle.exec('BEGIN IMMEDIATE')
+    try {
+      await step(writeQueries)
+      writeHandle.exec('COMMIT')
+    } catch (error) {
+      if (writeHandle.inTransaction) writeHandle.exec('ROLLBACK')
+      throw error
+    }
+  }
+
   async function close() {
     await writer.close()
     readHandle?.close()
@@ -85,7 +97,7 @@ export function openSqlite(file: string): Database {
     read,
     write: writer.write,
     check: async () => void (await sql`select 1 from job limit 1`.execute(read)),
-    migrate: (step) => step(writeQueries),
+    migrate,
     close,
     [Symbol.asyncDispose]: close,
   }

@@ -5,6 +5,7 @@ import {
   addEndpoint,
   type CrudVerbs,
   idempotencyHeader,
+  listAnswer,
   sendAnswered,
   sendList,
   statsAnswer,
@@ -89,13 +90,7 @@ export function entityRoutes(deps: EntityRoutesDeps) {
           description:
             'A bare array in order of creation; an envelope with totals when `page` and `size` are both given.',
           query: { type: 'object', properties: pageQueryProperties },
-          answers: {
-            200: {
-              description: `The ${nouns}`,
-              schema: { type: 'array', items: rowSchema },
-              example: [examples.row],
-            },
-          },
+          answers: { 200: listAnswer(`The ${nouns}`, rowSchema, examples.row) },
           problems: [422],
         },
         (request, reply) => sendList(request, reply, { fetch: entities.list, page: entities.page }),

@@ -11,8 +11,6 @@ import {
 import { ChapkitError, toError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
 import { decodeModel, encodeModel } from '../ml/envelope.ts'
-import type { ModelRunner, RunContext } from '../ml/runner.ts'
-import { createModelCache, type LoadedModel, type ModelCache } from './model-cache.ts'
 import type {
   BytesSource,
   FrameFacts,
@@ -24,6 +22,8 @@ import type {
   TrainRequest,
   TrainResult,
 } from '../ml/run.ts'
+import type { ModelRunner, RunContext } from '../ml/runner.ts'
+import { createModelCache, type LoadedModel, type ModelCache } from './model-cache.ts'
 
 export type Executor = ReturnType<typeof createExecutor>
 

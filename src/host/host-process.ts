@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { basename } from 'node:path'
+import type { RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
 import { createLineSplitter, createLogLimit, type LineSplitter, type LogLimit } from './output.ts'
 import {
   type FromHost,
@@ -9,7 +10,6 @@ import {
   isFromHost,
   type ToHost,
 } from './protocol.ts'
-import type { RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
 
 /*
  * One model host, seen from the service: a process with a group of its own, so that what a model starts ends with it.

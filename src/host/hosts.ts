@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { delimiter, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type HostProcess, startHostProcess } from './host-process.ts'
 import type { HostStats, ModelHosts, RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
+import { type HostProcess, startHostProcess } from './host-process.ts'
 
-export { createInlineHosts } from './inline.ts'
 export type * from '../ml/run.ts'
+export { createInlineHosts } from './inline.ts'
 
 /** How long a host may take to clean up when it is asked to end. */
 const cleanupGraceMs = 5000

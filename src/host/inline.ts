@@ -1,7 +1,7 @@
+import type { ModelHosts, RunEvents, RunOutcome } from '../ml/run.ts'
 import type { ModelRunner } from '../ml/runner.ts'
 import { createExecutor } from './execute.ts'
 import { createLogLimit } from './output.ts'
-import type { ModelHosts, RunEvents, RunOutcome } from '../ml/run.ts'
 
 /**
  * Runs models in this process, with the same results: for tests, and where there is no module that a host could

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { ChapkitError } from '../errors.ts'
 
 /** Bytes to download: how many, who they are, and how to read a part of them. */
@@ -48,7 +48,8 @@ export async function answerDownload(
     'content-length': String(end - start),
   }
   if (range) headers['content-range'] = `bytes ${start}-${end - 1}/${size}`
-  const body = method === 'HEAD' ? undefined : await download.open(start, end)
+  // An empty stream, not nothing: the framework would put a length of 0 over the right one.
+  const body = method === 'HEAD' ? Readable.from([]) : await download.open(start, end)
   return { status: range ? 206 : 200, headers, body }
 }
 

@@ -228,6 +228,19 @@ export interface CrudVerbs {
   delete: boolean
 }
 
+/** What a list answers: the bare array, or the envelope of a page by number. */
+export function listAnswer(description: string, item: JsonSchema, example: unknown): Answer {
+  const items = { type: 'array', items: item }
+  const count = { type: 'integer', minimum: 0 }
+  const page = {
+    type: 'object',
+    required: ['items', 'total', 'page', 'size', 'pages'],
+    properties: { items, total: count, page: count, size: count, pages: count },
+  }
+  const headers = { Link: 'With `after`: where the next page is' }
+  return { description, schema: { anyOf: [items, page] }, example: [example], headers }
+}
+
 /** What every `$stats` answers. */
 export const statsAnswer = {
   description: 'The number of entities',

@@ -27,6 +27,12 @@ export function sseStream(
   const signal = AbortSignal.any([controller.signal, stop])
   const source = frames(signal)
   let reading = false
+  let ended = false
+
+  function end() {
+    if (!ended) stream.push(null)
+    ended = true
+  }
 
   const stream = new Readable({
     async read() {
@@ -34,7 +40,8 @@ export function sseStream(
       reading = true
       try {
         const { value, done } = await source.next()
-        stream.push(done || signal.aborted ? null : value)
+        if (done || signal.aborted) end()
+        else stream.push(value)
       } catch (error) {
         stream.destroy(error as Error)
       } finally {
@@ -42,15 +49,19 @@ export function sseStream(
       }
     },
     destroy(error, done) {
+      ended = true
       clearInterval(heartbeat)
+      // The service outlives its streams: it must not hold on to them.
+      stop.removeEventListener('abort', end)
       controller.abort()
       done(error)
     },
   })
   const heartbeat = setInterval(() => {
-    if (stream.readableLength === 0 && !stream.readableEnded) stream.push(': heartbeat\n\n')
+    if (stream.readableLength === 0 && !ended) stream.push(': heartbeat\n\n')
   }, heartbeatMs)
   heartbeat.unref()
-  stop.addEventListener('abort', () => stream.push(null), { once: true })
+  stop.addEventListener('abort', end, { once: true })
+  if (stop.aborted) end()
   return stream
 }

@@ -3,7 +3,7 @@ import type { Engine } from '../engine/engine.ts'
 import { ChapkitError, toError } from '../errors.ts'
 import { pause } from '../kernel/abort.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
-import type { Claim, Jobs } from './jobs.ts'
+import { type Claim, isStaleClaim, type Jobs } from './jobs.ts'
 import type { JobProgress, LogLine } from './schema.ts'
 
 /** How a run of a job ended. */
@@ -100,20 +100,15 @@ export function createDispatcher({
     if (!claim) return false
     fill(type)
     const detach = jobs.attach(claim, controller)
-    const lastSeq = claim.attempt === 1 ? 0 : await jobs.lastSeq(claim.id)
-    const reporter = createReporter(claim, jobs, now, onError, lastSeq)
+    const reporter = createReporter(claim, jobs, now, onError)
     try {
-      // A cancel may have come between claim and attach.
-      if (await jobs.isCancelRequested(claim.id)) controller.abort(new Error('canceled'))
-      const outcome = await run(claim, {
-        signal: controller.signal,
-        log: reporter.log,
-        progress: reporter.progress,
-      }).catch((thrown: unknown): JobOutcome => {
-        onError(thrown, 'job.handler.failed')
-        if (isStorageTrouble(thrown)) return { status: 'retry', afterMs: storagePause }
-        return { status: 'failed', error: describe(toError(thrown)), traceback: null }
-      })
+      const outcome = await runOnce(claim, run, controller, reporter).catch(
+        (thrown: unknown): JobOutcome => {
+          onError(thrown, 'job.handler.failed')
+          if (isStorageTrouble(thrown)) return { status: 'retry', afterMs: storagePause }
+          return { status: 'failed', error: describe(toError(thrown)), traceback: null }
+        },
+      )
       await settleAtLast(claim, outcome, await reporter.close())
     } finally {
       detach()
@@ -121,22 +116,43 @@ export function createDispatcher({
     return true
   }
 
-  /** An outcome is not dropped because the disk is full: it is written when there is room again. */
-  async function settleAtLast(claim: Claim, outcome: JobOutcome, lines: LogLine[]) {
+  async function runOnce(
+    claim: Claim,
+    run: JobHandler,
+    controller: AbortController,
+    { log, progress }: Pick<JobContext, 'log' | 'progress'>,
+  ): Promise<JobOutcome> {
+    // A cancel may have come between claim and attach.
+    if (await jobs.isCancelRequested(claim.id)) controller.abort(new Error('canceled'))
+    return run(claim, { signal: controller.signal, log, progress })
+  }
+
+  /**
+   * An outcome is not dropped because the disk is full: it is written when there is room again. One that can never be written,
+   * such as a result that the tree of artifacts has no place for, fails its job: none is left running without a run.
+   */
+  async function settleAtLast(claim: Claim, outcome: JobOutcome, last: LastReport) {
+    let isRefused = false
     for (;;) {
       try {
-        return await settle(claim, outcome, lines)
+        return await settle(claim, outcome, isRefused ? { lines: [], progress: null } : last)
       } catch (error) {
         onError(error, 'job.settle.failed')
-        if (!isStorageTrouble(error) || stopping) return
-        await pause(storagePause)
+        if (isStorageTrouble(error)) {
+          if (stopping) return
+          await pause(storagePause)
+        } else {
+          if (isRefused || isStaleClaim(error)) return
+          isRefused = true
+          outcome = { status: 'failed', error: notStored(error), traceback: null }
+        }
       }
     }
   }
 
-  async function settle(claim: Claim, outcome: JobOutcome, lines: LogLine[]) {
+  async function settle(claim: Claim, outcome: JobOutcome, last: LastReport) {
     const withLines = (along?: (tx: Queries) => Promise<void>) => async (tx: Queries) => {
-      await jobs.appendLines(tx, claim, lines)
+      await jobs.appendReport(tx, claim, last)
       await along?.(tx)
     }
     switch (outcome.status) {
@@ -149,9 +165,7 @@ export function createDispatcher({
       case 'retry':
         return jobs.handBack(claim, withLines(), now() + outcome.afterMs)
       case 'aborted':
-        return (await jobs.isCancelRequested(claim.id))
-          ? jobs.canceled(claim, withLines())
-          : jobs.handBack(claim, withLines())
+        return jobs.handBack(claim, withLines())
     }
   }
 
@@ -177,17 +191,19 @@ export function createDispatcher({
   }
 }
 
+/** What a run reported last and is not written yet. */
+interface LastReport {
+  lines: LogLine[]
+  progress: JobProgress | null
+}
+
 /** Collects what a run reports and writes it now and then: a chatty model must not become a write for every line. */
-function createReporter(
-  claim: Claim,
-  jobs: Jobs,
-  now: Clock,
-  onError: DispatcherDeps['onError'],
-  lastSeq: number,
-) {
+function createReporter(claim: Claim, jobs: Jobs, now: Clock, onError: DispatcherDeps['onError']) {
+  const { lastSeq } = claim
   let lines: LogLine[] = []
   let progress: JobProgress | null = null
   let seq = lastSeq
+  let isClosed = false
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> | undefined
 
@@ -198,15 +214,17 @@ function createReporter(
       const latest = progress
       lines = []
       progress = null
-      writing = jobs
-        .report(claim, latest, reported)
-        .catch((error: unknown) => onError(error, 'job.report.failed'))
+      writing = jobs.report(claim, latest, reported).catch((error: unknown) => {
+        onError(error, 'job.report.failed')
+        // What a full disk refused goes with the next report, at the latest with the end of the job.
+        if (isStorageTrouble(error)) lines = [...reported, ...lines]
+      })
     }, reportInterval)
   }
 
   return {
     log(stream: LogLine['stream'], line: string) {
-      if (seq - lastSeq > maximumLines) return
+      if (isClosed || seq - lastSeq > maximumLines) return
       const full = seq - lastSeq === maximumLines
       lines.push({
         seq: ++seq,
@@ -217,14 +235,16 @@ function createReporter(
       schedule()
     },
     progress(latest: JobProgress) {
+      if (isClosed) return
       progress = latest
       schedule()
     },
-    /** Stops writing and returns the lines that are still to be kept. */
-    async close(): Promise<LogLine[]> {
+    /** Stops writing and returns what is still to be kept. */
+    async close(): Promise<LastReport> {
+      isClosed = true
       clearTimeout(timer)
       await writing
-      return lines
+      return { lines, progress }
     },
   }
 }
@@ -233,6 +253,12 @@ function isStorageTrouble(error: unknown): boolean {
   return (
     error instanceof ChapkitError && (error.code === 'storage-full' || error.code === 'unavailable')
   )
+}
+
+function notStored(error: unknown): string {
+  const reason =
+    error instanceof ChapkitError ? error.message : 'the log of the service says what is wrong'
+  return `ResultNotStored: the run has ended, but what it made could not be stored: ${reason}`
 }
 
 function describe(error: Error): string {

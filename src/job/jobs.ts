@@ -62,6 +62,11 @@ export function createJobs(deps: JobsDeps) {
   // Told at once when a running job is to stop; the flag in its row is what lasts.
   const running = new Map<string, AbortController>()
 
+  async function find(id: string): Promise<JobRecord | undefined> {
+    const row = await store.findRecord(database.read, id)
+    return row && toRecord(row)
+  }
+
   async function getRecord(id: string): Promise<JobRecord> {
     const row = await store.findRecord(database.read, id)
     if (!row) throw notFound()
@@ -205,10 +210,7 @@ export function createJobs(deps: JobsDeps) {
 
     newId,
     get: getRecord,
-    find: async (id: string) => {
-      const row = await store.findRecord(database.read, id)
-      return row && toRecord(row)
-    },
+    find,
 
     async list(filter: JobFilter, page: PageRequest): Promise<JobRecord[]> {
       return (await store.list(database.read, filter, page)).map(toRecord)
@@ -222,15 +224,18 @@ export function createJobs(deps: JobsDeps) {
     cancel,
     changes,
 
-    /** Waits until the job has ended, at most `milliseconds`; answers the record as it is then. */
-    async waitFor(id: string, milliseconds: number, signal?: AbortSignal): Promise<JobRecord> {
+    /** Waits until the job has ended, at most `milliseconds`; answers the record as it is then, undefined once it is gone. */
+    async waitFor(
+      id: string,
+      milliseconds: number,
+      signal?: AbortSignal,
+    ): Promise<JobRecord | undefined> {
       const end = AbortSignal.timeout(milliseconds)
       const until = signal ? AbortSignal.any([signal, end]) : end
       for await (const record of changes(id, milliseconds, until)) {
-        if (!record) throw notFound()
-        if (isFinal(record.status)) return record
+        if (!record || isFinal(record.status)) return record
       }
-      return getRecord(id)
+      return find(id)
     },
 
     /** Removes a job; a pending or running one is canceled first, and its end waited for. */
@@ -268,7 +273,17 @@ export function createJobs(deps: JobsDeps) {
       if (!job) return
       throw new ChapkitError(
         'conflict',
-        `${id} is in use by the ${job.type} job ${job.id}; wait for it or cancel it first`,
+        `The ${job.type} job ${job.id} works on ${id}; wait for it or cancel it first`,
+      )
+    },
+
+    /** Throws 409 when an active job will store its result as `id`. */
+    async assertUnpromised(tx: Queries, id: string): Promise<void> {
+      const job = await store.activeFor(tx, id)
+      if (!job) return
+      throw new ChapkitError(
+        'conflict',
+        `The id ${id} is promised to the result of the ${job.type} job ${job.id}; choose another`,
       )
     },
 
@@ -313,7 +328,11 @@ export function createJobs(deps: JobsDeps) {
 
     /** Result and final state in one transaction: an accepted result is there, and there is one only. */
     complete: (claim: Claim, along: (tx: Queries) => Promise<void>): Promise<void> =>
-      settle(claim, () => ({ ...finished('completed'), error: null, error_traceback: null }), along),
+      settle(
+        claim,
+        () => ({ ...finished('completed'), error: null, error_traceback: null }),
+        along,
+      ),
 
     fail: (
       claim: Claim,
@@ -374,7 +393,13 @@ export function createJobs(deps: JobsDeps) {
       watch.changed(claim.id)
     },
 
-    appendLines: async (tx: Queries, claim: Claim, lines: LogLine[]): Promise<void> => {
+    /** The last of what a run reported, in the write that ends it. */
+    appendReport: async (
+      tx: Queries,
+      claim: Claim,
+      { lines, progress }: { lines: LogLine[]; progress: JobProgress | null },
+    ): Promise<void> => {
+      if (progress) await store.update(tx, claim.id, { progress: JSON.stringify(progress) })
       if (lines.length > 0) await store.insertLines(tx, claim.id, lines)
     },
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { ChapkitError } from '../errors.ts'
-import { addEndpoint, sendEvents, sendList } from '../http/routes.ts'
+import { addEndpoint, listAnswer, sendEvents, sendList } from '../http/routes.ts'
 import { sseFrame } from '../http/sse.ts'
 import { isUlid } from '../kernel/id.ts'
 import { pageQueryProperties } from '../kernel/page.ts'
@@ -74,13 +74,7 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
             ...pageQueryProperties,
           },
         },
-        answers: {
-          200: {
-            description: 'The jobs',
-            schema: { type: 'array', items: jobSchema },
-            example: [exampleJob],
-          },
-        },
+        answers: { 200: listAnswer('The jobs', jobSchema, exampleJob) },
         problems: [422],
       },
       (request, reply) => {
@@ -212,7 +206,7 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
         query: {
           type: 'object',
           properties: {
-            after: { type: 'integer', minimum: 0, default: 0 },
+            after: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, default: 0 },
             limit: { type: 'integer', minimum: 1, maximum: 10_000, default: 1000 },
           },
         },

@@ -27,6 +27,8 @@ const recordColumns = [
 
 export type JobRecordRow = Pick<JobRow, (typeof recordColumns)[number]>
 
+const linesPerStatement = 500
+
 const finalStatuses = ['completed', 'failed', 'canceled'] as const
 
 /**
@@ -112,20 +114,28 @@ export const jobStore = {
       .execute(),
 
   /** When pending jobs may run, by type: once for all that may already, and every later time. */
-  pendingTimes: (db: Queries, now: string) =>
-    db
+  pendingTimes: async (db: Queries, now: string) => {
+    const pending = db
       .selectFrom('job')
       .select(({ fn }) => [
         'type',
-        fn.max<string>('run_at').as('run_at'),
+        fn.min<string>('run_at').as('run_at'),
         fn.min<string>('id').as('id'),
       ])
       .where('status', '=', 'pending')
-      .groupBy(({ eb, fn, val }) => [
-        'type',
-        fn<string>('max', ['run_at', val(now)]),
-      ])
-      .execute(),
+    const due = await pending.where('run_at', '<=', now).groupBy('type').execute()
+    const later = await pending.where('run_at', '>', now).groupBy(['type', 'run_at']).execute()
+    return [...due, ...later]
+  },
+
+  /** An active job that will make something. */
+  activeFor: (db: Queries, artifactId: string) =>
+    db
+      .selectFrom('job')
+      .select(['id', 'type'])
+      .where('artifact_id', '=', artifactId)
+      .where('status', 'in', ['pending', 'running'])
+      .executeTakeFirst(),
 
   /** An active job that works on something. */
   activeOn: (db: Queries, subjectId: string) =>
@@ -191,11 +201,15 @@ export const jobStore = {
     return Number(row?.seq ?? 0)
   },
 
-  insertLines: (db: Queries, jobId: string, lines: LogLine[]) =>
-    db
-      .insertInto('job_log')
-      .values(lines.map((line) => ({ job_id: jobId, ...line })))
-      .execute(),
+  /** In several statements: a database takes only so many values in one. */
+  insertLines: async (db: Queries, jobId: string, lines: LogLine[]): Promise<void> => {
+    for (let at = 0; at < lines.length; at += linesPerStatement) {
+      await db
+        .insertInto('job_log')
+        .values(lines.slice(at, at + linesPerStatement).map((line) => ({ job_id: jobId, ...line })))
+        .execute()
+    }
+  },
 
   lines: (db: Queries, jobId: string, after: number, limit: number): Promise<LogLine[]> =>
     db

@@ -15,14 +15,13 @@ const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype'])
  */
 export function parseJson(bytes: Uint8Array): unknown {
   const text = decodeUtf8(bytes)
-  let value: unknown
+  // First: 64 MB of opening brackets would hold JSON.parse for seconds, and gigabytes.
+  assertStrict(text)
   try {
-    value = JSON.parse(text)
+    return JSON.parse(text)
   } catch (error) {
     throw new ChapkitError('invalid-json', describeSyntaxError(text, error))
   }
-  assertStrict(text)
-  return value
 }
 
 /** UTF-8 bytes as text; a byte order mark is dropped. Throws `invalid-json` (400) on invalid sequences. */
@@ -40,11 +39,44 @@ export function decodeUtf8(bytes: Uint8Array): string {
 function describeSyntaxError(text: string, error: unknown): string {
   if (text.trim() === '') return 'Expected a JSON document, got an empty body'
   const message = error instanceof Error ? error.message : ''
-  const position = /at position (\d+)/.exec(message)?.[1]
   // V8's message quotes the input; only the place is passed on.
-  if (position === undefined)
-    return 'Expected a JSON document, got text that ends too early or is not JSON'
-  return `Expected a JSON document, got a syntax error at ${place(text, Number(position))}`
+  const said = /at position (\d+)/.exec(message)?.[1]
+  const position = said === undefined ? findSyntaxError(text) : Number(said)
+  if (position === undefined) return 'Expected a JSON document, got text that is not JSON'
+  if (position >= text.trimEnd().length) return 'Expected a JSON document, got one that ends early'
+  return `Expected a JSON document, got a syntax error at ${place(text, position)}`
+}
+
+/** Above this length the place of an error is not looked for. */
+const searchedLength = 64 * 1024
+const token =
+  /[ \t\n\r]*(?:("(?:[^"\\]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)|([{}[\],:]))/y
+
+/** Where text stops being JSON. V8 says so for some errors only. */
+function findSyntaxError(text: string): number | undefined {
+  if (text.length > searchedLength) return undefined
+  const open: string[] = []
+  let expected = 'value'
+  token.lastIndex = 0
+  for (;;) {
+    const before = token.lastIndex
+    const blanks = /^[ \t\n\r]*/.exec(text.slice(before))?.[0].length ?? 0
+    const [, string, scalar, mark = ''] = token.exec(text) ?? []
+    const isValue = expected.startsWith('value')
+    if (string !== undefined && expected.startsWith('key')) expected = 'colon'
+    else if ((string ?? scalar) !== undefined && isValue)
+      expected = open.length > 0 ? 'more' : 'end'
+    else if (mark === ':' && expected === 'colon') expected = 'value'
+    else if (mark === ',' && expected === 'more') expected = open.at(-1) === '{' ? 'key' : 'value'
+    else if ((mark === '{' || mark === '[') && isValue) {
+      open.push(mark)
+      expected = mark === '{' ? 'key or }' : 'value or ]'
+    } else if (mark !== '' && (expected === 'more' || expected.endsWith(mark))) {
+      const opened = open.pop()
+      if (opened !== (mark === '}' ? '{' : '[')) return before + blanks
+      expected = open.length > 0 ? 'more' : 'end'
+    } else return before + blanks
+  }
 }
 
 function place(text: string, position: number): string {
@@ -61,7 +93,7 @@ const CLOSE_ARRAY = 93
 const COMMA = 44
 const COLON = 58
 
-/** One pass over text that JSON.parse has accepted, looking for what JSON.parse accepts and we do not. */
+/** One pass over the text, looking for what JSON.parse accepts and we do not. What is no JSON at all is left to JSON.parse. */
 function assertStrict(text: string): void {
   // Per open bracket: the keys seen so far, or null for an array.
   const open: (Set<string> | null)[] = []
@@ -70,6 +102,7 @@ function assertStrict(text: string): void {
     const code = text.charCodeAt(at)
     if (code === QUOTE) {
       const end = closingQuote(text, at)
+      if (end === -1) return
       if (expectsKey) {
         assertKey(open.at(-1), text, at, end)
         expectsKey = false
@@ -99,7 +132,7 @@ function assertStrict(text: string): void {
 
 function closingQuote(text: string, start: number): number {
   let end = text.indexOf('"', start + 1)
-  while (isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
   return end
 }
 
@@ -111,7 +144,8 @@ function isEscaped(text: string, at: number): boolean {
 
 function assertKey(keys: Set<string> | null | undefined, text: string, start: number, end: number) {
   const raw = text.slice(start + 1, end)
-  const key = raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw
+  const key = raw.includes('\\') ? unescaped(raw) : raw
+  if (key === undefined) return
   if (forbiddenKeys.has(key)) {
     throw new ChapkitError(
       'invalid-json',
@@ -123,6 +157,14 @@ function assertKey(keys: Set<string> | null | undefined, text: string, start: nu
     throw new ChapkitError('invalid-json', `Duplicate key "${shown}" at ${place(text, start)}`)
   }
   keys?.add(key)
+}
+
+function unescaped(raw: string): string | undefined {
+  try {
+    return JSON.parse(`"${raw}"`) as string
+  } catch {
+    return undefined
+  }
 }
 
 /** Where the number that begins at `start` ends. A number that JSON.parse has changed is refused. */
@@ -139,6 +181,8 @@ function numberEnd(text: string, start: number): number {
   if (end - start > 15 || !plain) {
     const literal = text.slice(start, end)
     const value = Number(literal)
+    // Dashes and dots that are no number are left to JSON.parse.
+    if (Number.isNaN(value)) return end
     if (!Number.isFinite(value) || (plain && !Number.isSafeInteger(value))) {
       throw new ChapkitError(
         'validation-failed',

@@ -3,6 +3,8 @@ import { isUlid } from './id.ts'
 import { show } from './show.ts'
 
 export const maximumPageSize = 1000
+/** Far beyond any list, and far below where a database's offset ends. */
+const maximumPage = 1_000_000_000
 
 /**
  * How a list is asked for: whole, by number (`page` and `size` both given) or by key (`after` and `size`).
@@ -30,7 +32,12 @@ export interface PageQuery {
 
 /** JSON Schema of the three query parameters. */
 export const pageQueryProperties = {
-  page: { type: 'integer', minimum: 1, description: 'Page number from 1; needs `size`' },
+  page: {
+    type: 'integer',
+    minimum: 1,
+    maximum: maximumPage,
+    description: 'Page number from 1; needs `size`',
+  },
   size: {
     type: 'integer',
     minimum: 1,

@@ -22,8 +22,14 @@ export function fromSchemaIssues(
     )
     return {
       loc: [...loc, ...keys],
-      msg: `${message}; got ${show(came)}`,
+      msg: toMessage(message, came),
       type: came === undefined ? 'missing' : 'value',
     }
   })
+}
+
+/** Zod names the kind of what came; we show it instead. Messages in other words stay as they are. */
+function toMessage(message: string, came: unknown): string {
+  const expected = /^(?:Invalid|Too)[\w ]*: (expected .+?)(?:, received .+)?$/s.exec(message)?.[1]
+  return expected ? `E${expected.slice(1)}, got ${show(came)}` : `${message}; got ${show(came)}`
 }

@@ -1,4 +1,5 @@
 import type { Artifacts } from '../artifact/artifacts.ts'
+import type { ArtifactIn } from '../artifact/schema.ts'
 import type { ArtifactRow } from '../artifact/store.ts'
 import type { Configs } from '../config/configs.ts'
 import type { ConfigOut } from '../config/schema.ts'
@@ -84,6 +85,17 @@ export function createLinks({ database, configs, artifacts, assertFree }: LinksD
           await artifacts.removeTree(tx, artifactId)
         }
         await store.removeConfig(tx, configId)
+      }),
+
+    /** Replaces an artifact. One that is linked stays a root: its tree would otherwise go with two configs. */
+    updateArtifact: (id: string, input: ArtifactIn): Promise<ArtifactRow> =>
+      artifacts.update(id, input, async (tx) => {
+        const configId = await store.configOf(tx, id)
+        if (configId === undefined) return
+        throw new ChapkitError(
+          'conflict',
+          `Artifact ${id} is linked to config ${configId}, so it stays a root; unlink it first`,
+        )
       }),
 
     removeArtifact: (id: string): Promise<void> =>

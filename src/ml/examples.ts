@@ -101,7 +101,12 @@ export const schemas = {
       period_type: { enum: ['monthly', 'weekly'] },
       geo_type: { enum: ['polygon', 'point'], default: 'polygon' },
       include_geo: { type: 'boolean' },
-      seed: { type: 'integer', default: -1 },
+      seed: {
+        type: 'integer',
+        minimum: Number.MIN_SAFE_INTEGER,
+        maximum: Number.MAX_SAFE_INTEGER,
+        default: -1,
+      },
     },
   },
 } as const

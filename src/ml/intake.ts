@@ -120,12 +120,14 @@ function takeType(fields: Record<string, unknown>): 'train' | 'predict' {
 
 function takeId(fields: Record<string, unknown>, name: string, issues: Issue[]): string {
   // Clients of the older contract name the model of a prediction `model_artifact_id`.
-  const value = fields[name] ?? (name === 'artifact_id' ? fields.model_artifact_id : undefined)
+  const alias = name === 'artifact_id' && !(name in fields) && 'model_artifact_id' in fields
+  const key = alias ? 'model_artifact_id' : name
+  const value = fields[key]
   if (isUlid(value)) return value
-  if (value === undefined && !(name in fields)) {
+  if (value === undefined) {
     issues.push({ loc: ['body', name], msg: 'Expected a ULID, got nothing', type: 'missing' })
   } else {
-    issues.push(ulidIssue(['body', name], fields[name]))
+    issues.push(ulidIssue(['body', key], value))
   }
   return ''
 }

@@ -134,7 +134,8 @@ export function createMl({ validation, jobs, blobs, info, newId }: MlDeps) {
         requiredCovariates: info.required_covariates,
         seed: options.seed < 0 ? randomInt(2 ** 31) : options.seed,
       }
-      const cells = sampleCells(whole)
+      // Columns cost without rows too, and periods without locations.
+      const cells = sampleCells({ ...whole, numLocations: Math.max(1, whole.numLocations) })
       if (cells > maximumSampleCells) {
         throw validationError([
           {
@@ -150,8 +151,11 @@ export function createMl({ validation, jobs, blobs, info, newId }: MlDeps) {
     },
 
     /** Waits for a submitted job, for a client that would rather have the answer than a promise of it. */
-    waitFor: (jobId: string, milliseconds: number, signal?: AbortSignal): Promise<JobRecord> =>
-      jobs.waitFor(jobId, milliseconds, signal),
+    waitFor: (
+      jobId: string,
+      milliseconds: number,
+      signal?: AbortSignal,
+    ): Promise<JobRecord | undefined> => jobs.waitFor(jobId, milliseconds, signal),
   }
 }
 

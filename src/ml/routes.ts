@@ -10,7 +10,7 @@ import {
   sendAnswered,
   toIdempotentRequest,
 } from '../http/routes.ts'
-import type { Answered, Idempotency } from '../idempotency/idempotency.ts'
+import type { Answered, Idempotency, IdempotentRequest } from '../idempotency/idempotency.ts'
 import { exampleJob, isFinal, type JobRecord, jobSchema } from '../job/schema.ts'
 import { isUlid } from '../kernel/id.ts'
 import { ulidIssue } from '../kernel/page.ts'
@@ -54,7 +54,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
       jobId: submitted.jobId,
     })
     const wait = parseWait(request.headers.prefer as string | undefined)
-    const outcome = await idempotency.run(toIdempotentRequest(request), async (remember) =>
+    const outcome = await idempotency.run(toSubmitRequest(request), async (remember) =>
       toAnswer(await create((tx, submitted) => remember(tx, toAnswer(submitted)))),
     )
     const { jobId } = outcome.answered
@@ -63,7 +63,8 @@ export function mlRoutes(deps: MlRoutesDeps) {
     const gone = new AbortController()
     reply.raw.once('close', () => gone.abort())
     const job = await ml.waitFor(jobId, wait * 1000, AbortSignal.any([stopping, gone.signal]))
-    if (!isFinal(job.status)) return sendAnswered(reply, outcome)
+    // Still running, or deleted since: then the promise is all there is to say.
+    if (!job || !isFinal(job.status)) return sendAnswered(reply, outcome)
     if (outcome.replayed) reply.header('idempotency-replayed', 'true')
     reply.header('preference-applied', `wait=${wait}`).type('application/json')
     return reply.send(await withEnd(outcome.answered.body, job, kind))
@@ -83,14 +84,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
   return async (app: FastifyInstance) => {
     // The bodies of this slice are read by the intake, not by the framework: they may be large.
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser(
-      ['application/json', 'text/csv'],
-      { parseAs: 'buffer' },
-      (request, body: Buffer, done) => {
-        noteBody(request, body)
-        done(null, body)
-      },
-    )
+    takeBytes(app, 'application/json')
 
     const submitAnswers: Endpoint['answers'] = {
       202: {
@@ -108,34 +102,37 @@ export function mlRoutes(deps: MlRoutesDeps) {
       },
     }
 
-    addEndpoint<{ Body: Buffer; Querystring: { config_id?: string } }>(
-      app,
-      {
-        method: 'POST',
-        url: `${prefix}/$train`,
-        permission: 'ml:train',
-        tag,
-        summary: 'Submit a training',
-        description: 'With `?config_id=…` the body may also be a CSV file with a header line.',
-        query: { type: 'object', properties: { config_id: { type: 'string' } } },
-        otherBodies: [
-          { contentType: 'application/json', schema: schemas.trainIn, example: examples.trainIn },
-          { contentType: 'text/csv', schema: { type: 'string' }, example: examples.csv },
-        ],
-        headers: { ...idempotencyHeader, ...preferHeader },
-        answers: submitAnswers,
-        problems: [400, 404, 409, 413, 415, 422, 429],
-      },
-      (request, reply) =>
-        submit(request, reply, 'train', async (along) =>
-          ml.train((await takeTrain(request)) as TrainIntake, along),
-        ),
-    )
+    await app.register(async (scope) => {
+      takeBytes(scope, 'text/csv')
+      addEndpoint<{ Body: Buffer; Querystring: { config_id?: string } }>(
+        scope,
+        {
+          method: 'POST',
+          url: `${prefix}/$train`,
+          permission: 'ml:train',
+          tag,
+          summary: 'Submit a training',
+          description: 'With `?config_id=…` the body may also be a CSV file with a header line.',
+          query: { type: 'object', properties: { config_id: { type: 'string' } } },
+          otherBodies: [
+            { contentType: 'application/json', schema: schemas.trainIn, example: examples.trainIn },
+            { contentType: 'text/csv', schema: { type: 'string' }, example: examples.csv },
+          ],
+          headers: { ...idempotencyHeader, ...preferHeader },
+          answers: submitAnswers,
+          problems: [400, 404, 409, 413, 415, 422, 429],
+        },
+        (request, reply) =>
+          submit(request, reply, 'train', async (along) =>
+            ml.train((await takeTrain(request)) as TrainIntake, along),
+          ),
+      )
+    })
 
     function takeTrain(
       request: FastifyRequest<{ Body: Buffer; Querystring: { config_id?: string } }>,
     ) {
-      if (!request.headers['content-type']?.startsWith('text/csv')) {
+      if (!isCsv(request)) {
         return intake.take({ form: 'json', type: 'train', body: bodyOf(request) })
       }
       const { config_id: configId } = request.query
@@ -247,6 +244,25 @@ interface SampleQuery {
   geo_type?: 'polygon' | 'point'
   include_geo?: boolean
   seed?: number
+}
+
+/** Bodies of a media type, as the bytes that came. */
+function takeBytes(app: FastifyInstance, type: string): void {
+  app.addContentTypeParser(type, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    noteBody(request, body)
+    done(null, body)
+  })
+}
+
+const isCsv = (request: FastifyRequest): boolean =>
+  /^text\/csv\b/i.test(request.headers['content-type'] ?? '')
+
+/** A CSV body says nothing of its config: the same file for another one is another request. */
+function toSubmitRequest(request: FastifyRequest): IdempotentRequest {
+  const plain = toIdempotentRequest(request)
+  if (!isCsv(request)) return plain
+  const { config_id: configId } = request.query as { config_id?: string }
+  return { ...plain, fingerprint: () => `${plain.fingerprint()} ${configId}` }
 }
 
 function bodyOf(request: FastifyRequest<{ Body: Buffer }>): Buffer {

@@ -1,9 +1,15 @@
-import fastify, { type FastifyInstance, type FastifyPluginCallback, LogController } from 'fastify'
-import { ChapkitError } from '../errors.ts'
+import fastify, {
+  type FastifyInstance,
+  type FastifyPluginCallback,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
+import { ChapkitError, validationError } from '../errors.ts'
 import { noteBody } from '../http/routes.ts'
 import { parseJson } from '../kernel/json.ts'
 import type { Logger } from './log.ts'
-import { answerClientError, useProblems } from './problem.ts'
+import { answerClientError, answerRouterError, useProblems } from './problem.ts'
 import { createRouteTable, ownRoutes, type RouteTable } from './routing.ts'
 import { createValidatorCompiler } from './validation.ts'
 
@@ -25,6 +31,26 @@ export interface AppOptions {
   quiet: (path: string) => boolean
 }
 
+type CorsDelegator = (request: FastifyRequest, done: (error: null, options: object) => void) => void
+
+/** Headers of answers that pages of other origins may read. */
+const exposedToOrigins = [
+  'accept-ranges',
+  'allow',
+  'content-disposition',
+  'content-range',
+  'etag',
+  'idempotency-replayed',
+  'link',
+  'location',
+  'preference-applied',
+  'retry-after',
+  'x-request-id',
+]
+
+const isPreflight = ({ headers }: FastifyRequest): boolean =>
+  headers.origin !== undefined && headers['access-control-request-method'] !== undefined
+
 /** The HTTP face of a service, without a socket: `inject` asks it, `listen` of another file opens it. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const { newId, logger, maxBody, corsOrigins } = options
@@ -45,13 +71,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     return503OnClosing: true,
     routerOptions: { maxParamLength: 128, caseSensitive: true },
     clientErrorHandler: (error, socket) => answerClientError(error, socket, newId()),
-    frameworkErrors: (_error, request, reply) => {
-      const problem = new ChapkitError(
-        'bad-request',
-        'Expected a valid path, got one that cannot be decoded',
-      )
-      reply.header('x-request-id', request.id)
-      return reply.send(problem as never)
+    frameworkErrors: (error, request, reply) => {
+      setCommonHeaders(reply as never, request.id)
+      answerRouterError(error, request as never, reply as never)
     },
   }) as unknown as FastifyInstance
 
@@ -65,14 +87,14 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 
   if (corsOrigins.length > 0) {
     const { default: cors } = await import('@fastify/cors')
-    const origin = corsOrigins.includes('*') ? '*' : [...corsOrigins]
-    await app.register(
-      cors as unknown as FastifyPluginCallback<{ origin: unknown; exposedHeaders: string[] }>,
-      {
-        origin,
-        exposedHeaders: ['location', 'link', 'x-request-id', 'idempotency-replayed'],
-      },
-    )
+    const shared = {
+      origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+      exposedHeaders: exposedToOrigins,
+    }
+    await app.register(cors as unknown as FastifyPluginCallback<{ delegator: CorsDelegator }>, {
+      delegator: (request, done) => done(null, { ...shared, preflight: isPreflight(request) }),
+    })
   }
   for (const plugin of options.routes) await app.register(async (scope) => plugin(scope))
   for (const plugin of options.ownRoutes) {
@@ -86,8 +108,13 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   return app
 }
 
+const notAnObject = validationError([
+  { loc: ['body'], msg: 'Expected an object, got null', type: 'type' },
+])
+
 function useStrictJson(app: FastifyInstance) {
-  app.removeContentTypeParser('application/json')
+  // Text is no JSON: a route that takes other bodies says so itself.
+  app.removeAllContentTypeParsers()
   app.addContentTypeParser(
     'application/json',
     { parseAs: 'buffer' },
@@ -95,7 +122,10 @@ function useStrictJson(app: FastifyInstance) {
       noteBody(request, body)
       if (body.byteLength === 0) return done(null, undefined)
       try {
-        done(null, parseJson(body))
+        const value = parseJson(body)
+        // To the framework null is no body at all: what it would say of that is not what came.
+        if (value === null && request.routeOptions.schema?.body) throw notAnObject
+        done(null, value)
       } catch (error) {
         done(error as Error)
       }
@@ -103,18 +133,56 @@ function useStrictJson(app: FastifyInstance) {
   )
 }
 
+function setCommonHeaders(reply: FastifyReply, requestId: string) {
+  reply.raw.setHeader('x-request-id', requestId)
+  reply.raw.setHeader('x-content-type-options', 'nosniff')
+  reply.raw.setHeader('referrer-policy', 'no-referrer')
+}
+
+/** The router takes nothing for a parameter too: `/configs/` is no config without an id. */
+function hasEmptyParameter({ params }: FastifyRequest): boolean {
+  const values = (params ?? {}) as Record<string, string>
+  for (const name in values) if (values[name] === '' && name !== '*') return true
+  return false
+}
+
+/** What is wrong with a request whatever it asks for. */
+function refusalOf({ raw, headers }: FastifyRequest): ChapkitError | undefined {
+  if (raw.httpVersionMajor < 1) {
+    return new ChapkitError('bad-request', 'Expected an HTTP/1.1 request, got HTTP/0.9')
+  }
+  if (!raw.url?.startsWith('/')) {
+    return new ChapkitError(
+      'bad-request',
+      'Expected a path that begins with `/` as the target of the request',
+    )
+  }
+  if (countHosts(raw.rawHeaders) > 1) {
+    return new ChapkitError('bad-request', 'Expected one Host header, got several')
+  }
+  const encoding = headers['content-encoding']
+  if (encoding === undefined || encoding.toLowerCase() === 'identity') return undefined
+  return new ChapkitError(
+    'unsupported-media-type',
+    `Expected a body as it is, got \`Content-Encoding: ${encoding.slice(0, 100)}\`; send it uncompressed`,
+    { headers: { 'accept-encoding': 'identity' } },
+  )
+}
+
+function countHosts(rawHeaders: readonly string[]): number {
+  let count = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') count++
+  }
+  return count
+}
+
 function useHeadersAndLog(app: FastifyInstance, quiet: (path: string) => boolean) {
   app.addHook('onRequest', (request, reply, done) => {
-    reply.raw.setHeader('x-request-id', request.id)
-    reply.raw.setHeader('x-content-type-options', 'nosniff')
-    reply.raw.setHeader('referrer-policy', 'no-referrer')
-    if (request.raw.url?.startsWith('/')) return done()
-    done(
-      new ChapkitError(
-        'bad-request',
-        'Expected a path that begins with `/` as the target of the request',
-      ),
-    )
+    setCommonHeaders(reply, request.id)
+    if (hasEmptyParameter(request)) return reply.callNotFound()
+    done(refusalOf(request))
   })
   app.addHook('onSend', (_request, reply, payload, done) => {
     // JSON is UTF-8 by definition; clients of the contract know its type without a charset.

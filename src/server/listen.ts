@@ -6,8 +6,10 @@ import { watchPace } from './pace.ts'
 export interface ListenHooks {
   /** Called once the socket is open: what may be prepared meanwhile. */
   warm: () => Promise<void> | undefined
-  /** Ends the service when the process is asked to end; null leaves signals alone. */
-  close: ((atOnce: AbortSignal) => Promise<void>) | null
+  /** Ends the service: when the socket cannot be opened, and when the process is asked to end. */
+  close: (atOnce: AbortSignal) => Promise<void>
+  /** Whether SIGTERM and SIGINT end the service; false leaves them alone. */
+  signals: boolean
 }
 
 /** Opens the socket of an app. Resolves with its address. */
@@ -21,7 +23,7 @@ export async function openSocket(
   try {
     await app.listen({ host: settings.host, port: settings.port })
   } catch (error) {
-    await hooks.close?.(AbortSignal.abort())
+    await hooks.close(AbortSignal.abort())
     throw explain(error, settings)
   }
   const { address, family, port } = app.server.address() as AddressInfo
@@ -36,18 +38,19 @@ export async function openSocket(
     { event: 'service.started', url: `http://${host}:${port}` },
     `listening at http://${host}:${port}`,
   )
-  if (hooks.close) endOnSignals(app, hooks.close)
+  if (hooks.signals) endOnSignals(app, hooks.close)
   hooks.warm()?.catch((error: unknown) => {
     app.log.error({ err: error, event: 'host.start.failed' }, 'the model host does not start')
   })
   return { url: `http://${host}:${port}` }
 }
 
-/** The first SIGTERM or SIGINT drains, a second one stops now. */
+/** The first SIGTERM or SIGINT drains, a second one stops now, a third one does not wait for that either. */
 function endOnSignals(app: FastifyInstance, close: (atOnce: AbortSignal) => Promise<void>) {
   const atOnce = new AbortController()
   let stopping = false
   const onSignal = (signal: NodeJS.Signals) => {
+    if (atOnce.signal.aborted) process.exit(1)
     if (stopping) {
       atOnce.abort()
       return

@@ -27,7 +27,7 @@ export function watchPace(server: Server, options: PaceOptions = {}): { stop(): 
   const connections = new Map<Socket, Watched>()
 
   const begin = (socket: Socket, watched: Watched) =>
-    Object.assign(watched, { read: socket.bytesRead, written: socket.bytesWritten, since: now() })
+    Object.assign(watched, { read: socket.bytesRead, written: sentBytes(socket), since: now() })
 
   server.on('connection', (socket: Socket) => {
     const watched = { request: undefined, response: undefined, read: 0, written: 0, since: now() }
@@ -39,15 +39,23 @@ export function watchPace(server: Server, options: PaceOptions = {}): { stop(): 
     if (watched) begin(request.socket, Object.assign(watched, { request, response }))
   })
 
+  let lastLook = now()
   const timer = setInterval(() => {
+    // A process that was itself held up has answers to write and bodies to read: it blames no client for that.
+    const wasHeldUp = now() - lastLook > windowMs / 3
+    lastLook = now()
     for (const [socket, watched] of connections) {
       const isSending = watched.request?.complete === false
       const isReading = socket.writableLength > 0
       const elapsed = now() - watched.since
+      if (wasHeldUp) {
+        begin(socket, watched)
+        continue
+      }
       if ((isSending || isReading) && elapsed < windowMs) continue
       const moved = isSending
         ? socket.bytesRead - watched.read
-        : socket.bytesWritten - watched.written
+        : sentBytes(socket) - watched.written
       const isSlow = (isSending || isReading) && moved < (minimumRate * elapsed) / 1000
       if (isSlow) cut(socket, watched)
       else begin(socket, watched)
@@ -68,4 +76,14 @@ export function watchPace(server: Server, options: PaceOptions = {}): { stop(): 
   }
 
   return { stop: () => clearInterval(timer) }
+}
+
+/**
+ * Bytes that have left for the client. `bytesWritten` counts what still waits in the queue as well: with it an answer in one
+ * piece would seem to stand still, however fast it is read.
+ */
+function sentBytes(socket: Socket): number {
+  const { _bytesDispatched: dispatched = socket.bytesWritten, _handle: handle } =
+    socket as unknown as { _bytesDispatched?: number; _handle?: { writeQueueSize?: number } | null }
+  return dispatched - (handle?.writeQueueSize ?? 0)
 }

@@ -50,6 +50,33 @@ export function toProblem(error: ChapkitError, instance: string, requestId: stri
 
 const inOrder = ({ title, status }: { title: string; status: number }) => ({ title, status })
 
+/** Answers what the router refuses: no hook has run for it, and none will. */
+export function answerRouterError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  const refusal =
+    error.code === 'FST_ERR_MAX_PARAM_LENGTH'
+      ? new ChapkitError('uri-too-long', 'Expected a shorter path, got one with a part too long')
+      : new ChapkitError('bad-request', 'Expected a valid path, got one that cannot be decoded')
+  const path = shorten(request.url.split('?', 1)[0] ?? '')
+  const body = JSON.stringify(toProblem(refusal, path, request.id))
+  const { method, ip: client_host } = request
+  const status_code = refusal.status
+  request.log.info(
+    { event: 'http.request.complete', method, path, status_code, client_host },
+    'request',
+  )
+  reply.hijack()
+  reply.raw
+    .writeHead(refusal.status, {
+      'content-type': 'application/problem+json',
+      'content-length': Buffer.byteLength(body),
+    })
+    .end(request.method === 'HEAD' ? undefined : body)
+}
+
 function sendProblem(error: ChapkitError, request: FastifyRequest, reply: FastifyReply) {
   const path = request.url.split('?', 1)[0] ?? ''
   const problem = toProblem(error, shorten(path), request.id)
@@ -95,7 +122,10 @@ function explain(error: FastifyError, request: FastifyRequest): string {
       return `Expected a body of at most ${request.routeOptions.bodyLimit} bytes, got more; CHAPKIT_MAX_BODY sets the limit`
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE': {
       const came = request.headers['content-type']
-      return `Expected \`Content-Type: application/json\`, got ${came === undefined ? 'none' : JSON.stringify(came.slice(0, 100))}`
+      const bodies = request.routeOptions.config?.doc?.body ?? []
+      const types = bodies.map(({ contentType = 'application/json' }) => contentType)
+      const expected = types.length > 0 ? types.join(' or ') : 'application/json'
+      return `Expected \`Content-Type: ${expected}\`, got ${came === undefined ? 'none' : JSON.stringify(came.slice(0, 100))}`
     }
     default:
       return error.message

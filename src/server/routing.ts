@@ -37,6 +37,8 @@ export function createRouteTable() {
 
     collect(app: FastifyInstance): void {
       app.addHook('onRoute', function (this: FastifyInstance, options: RouteOptions) {
+        // Where CORS listens for preflights; every other OPTIONS is answered as without it.
+        if (options.method === 'OPTIONS' && options.url === '*') return
         if (this.hasDecorator(ownRoutes))
           options.config = { ...ownDefaults(options), ...options.config }
         const { permission, doc } = options.config ?? {}

@@ -45,14 +45,10 @@ export function createValidatorCompiler(): FastifySchemaCompiler<Record<string, 
     const root = httpPart === 'querystring' ? 'query' : (httpPart ?? 'body')
 
     return (data: unknown) => {
+      // A body that is the JSON null has been refused by then.
       if (root === 'body' && (data === undefined || data === null)) {
-        const detail =
-          data === null
-            ? 'Expected an object, got null'
-            : 'Expected a JSON document, got an empty body'
-        return {
-          error: new ChapkitError(data === null ? 'validation-failed' : 'invalid-json', detail),
-        }
+        const detail = 'Expected a JSON document, got an empty body'
+        return { error: new ChapkitError('invalid-json', detail) }
       }
       const errors = root === 'query' ? run('query', data) : run('first', data)
       if (errors.length === 0) return { value: data }

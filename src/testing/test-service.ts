@@ -7,6 +7,7 @@ export interface TestAnswer {
   status: number
   headers: Record<string, string | string[] | number | undefined>
   text: string
+  bytes: Buffer
   // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects of an answer, and fails when it is not so
   json: any
 }
@@ -66,7 +67,8 @@ export async function createTestService<Has extends Feature>(
       status: response.statusCode,
       headers: response.headers,
       text: response.body,
-      json: isJson && response.body !== '' ? JSON.parse(response.body) : undefined,
+      bytes: response.rawPayload,
+      json: isJson ? parseLeniently(response.body) : undefined,
     }
   }
 
@@ -76,6 +78,15 @@ export async function createTestService<Has extends Feature>(
     waitForJob: (id) => waitForJob(request, id),
     close: () => service.close(),
     [Symbol.asyncDispose]: () => service.close(),
+  }
+}
+
+/** JSON, or nothing: a part of a document is none. */
+function parseLeniently(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

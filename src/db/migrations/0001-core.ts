@@ -95,6 +95,7 @@ export const core: Migration = {
     await index(db, 'job', 'claim', ['status', 'type', 'priority', 'id'])
     await index(db, 'job', 'submitted', ['tenant', 'submitted_at', 'id'])
     await index(db, 'job', 'subject', ['subject_id', 'status'])
+    await index(db, 'job', 'artifact', ['artifact_id', 'status'])
     await index(db, 'job', 'finished', ['finished_at'])
 
     await db.schema

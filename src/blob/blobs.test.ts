@@ -1,0 +1,237 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import fc from 'fast-check'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Database } from '../db/database.ts'
+import { migrate } from '../db/migrate.ts'
+import { openSqlite } from '../db/sqlite.ts'
+import { fakeClock } from '../testing/clock.ts'
+import type { BlobStore } from './blob-store.ts'
+import { type Blobs, createBlobs, inlineLimit, type StagedBlob, sha256 } from './blobs.ts'
+import { openFileBlobs } from './file.ts'
+import { memoryBlobs } from './memory.ts'
+
+const large = inlineLimit + 1
+
+async function open({ files = false } = {}) {
+  const now = fakeClock()
+  const database = openSqlite(':memory:')
+  await migrate(database)
+  const folder = mkdtempSync(join(tmpdir(), 'chapkit-blobs-'))
+  onTestFinished(async () => {
+    await database.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const store = files ? await openFileBlobs({ folder, now }) : memoryBlobs({ now })
+  return { now, database, store, blobs: createBlobs({ database, store, now }) }
+}
+
+const keep = (
+  database: Database,
+  blobs: Blobs,
+  staged: StagedBlob,
+  owner = 'artifact:a' as const,
+) => database.write((tx) => blobs.keep(tx, staged, owner))
+
+async function stored(store: BlobStore): Promise<string[]> {
+  const hashes = []
+  for await (const { hash } of store.list()) hashes.push(hash)
+  return hashes
+}
+
+async function* pieces(bytes: Uint8Array, size: number) {
+  for (let at = 0; at < bytes.byteLength; at += size) yield bytes.subarray(at, at + size)
+}
+
+test.each([
+  ['small', inlineLimit, 0],
+  ['large', large, 1],
+])('%s bytes lie where they belong, and read back the same', async (_size, length, files) => {
+  const { database, store, blobs } = await open({ files: true })
+  const bytes = randomBytes(length)
+  const staged = await blobs.stage(bytes)
+  expect(await blobs.stage(pieces(bytes, 10_000))).toEqual(staged)
+  await keep(database, blobs, staged)
+
+  expect(staged).toMatchObject({ hash: sha256(bytes), size: length })
+  expect(await stored(store)).toHaveLength(files)
+  expect(Buffer.from(await blobs.read(staged.hash))).toEqual(bytes)
+  expect(await buffer(await blobs.stream(staged.hash))).toEqual(bytes)
+  expect(await buffer(await blobs.stream(staged.hash, { start: 5, end: 500 }))).toEqual(
+    bytes.subarray(5, 500),
+  )
+  expect(await blobs.facts(staged.hash)).toEqual({ size: length, crc32: staged.crc32 })
+  const source = await blobs.source(staged.hash)
+  expect('path' in source).toBe(files === 1)
+})
+
+test('no bytes at all are bytes, too', async () => {
+  const { database, blobs } = await open()
+  const staged = await blobs.stage(pieces(new Uint8Array(), 1))
+  await keep(database, blobs, staged)
+  expect(await buffer(await blobs.stream(staged.hash))).toEqual(Buffer.alloc(0))
+})
+
+test('bytes of another hash or more than allowed are refused, small or large', async () => {
+  const { store, blobs } = await open()
+  for (const length of [10, large]) {
+    const bytes = randomBytes(length)
+    const wrong = { expected: sha256(randomBytes(3)) }
+    await expect(blobs.stage(pieces(bytes, 7000), wrong)).rejects.toMatchObject({
+      code: 'validation-failed',
+    })
+    await expect(blobs.stage(pieces(bytes, 7000), { maxBytes: length - 1 })).rejects.toMatchObject({
+      code: 'payload-too-large',
+    })
+  }
+  expect(await stored(store)).toEqual([])
+})
+
+test('a write that fails leaves no small bytes, and large ones only until the sweep', async () => {
+  const { now, database, store, blobs } = await open({ files: true })
+  const staged = await Promise.all([blobs.stage(randomBytes(10)), blobs.stage(randomBytes(large))])
+  const failing = database.write(async (tx) => {
+    for (const each of staged) await blobs.keep(tx, each, 'job:1')
+    throw new Error('no')
+  })
+  await expect(failing).rejects.toThrow('no')
+  for (const { hash } of staged) await expect(blobs.read(hash)).rejects.toThrow('missing')
+  now.advance(1)
+  await blobs.sweep(0)
+  expect(await stored(store)).toEqual([])
+})
+
+test('bytes stay as long as one owner refers to them', async () => {
+  const { now, database, store, blobs } = await open()
+  const staged = await blobs.stage(randomBytes(large))
+  await keep(database, blobs, staged)
+  await database.write((tx) => blobs.refer(tx, staged.hash, 'job:1'))
+  now.advance(1000)
+  await database.write((tx) => blobs.release(tx, 'artifact:a'))
+  await blobs.sweep(0)
+  expect(await blobs.read(staged.hash)).toHaveLength(large)
+
+  await database.write((tx) => blobs.release(tx, 'job:1'))
+  await blobs.sweep(1001)
+  expect(await blobs.read(staged.hash)).toHaveLength(large)
+  await blobs.sweep(999)
+  await expect(blobs.read(staged.hash)).rejects.toMatchObject({ code: 'internal' })
+  expect(await stored(store)).toEqual([])
+})
+
+test('what is put again is young again', async () => {
+  const { now, database, blobs } = await open()
+  const bytes = randomBytes(large)
+  await keep(database, blobs, await blobs.stage(bytes))
+  await database.write((tx) => blobs.release(tx, 'artifact:a'))
+  now.advance(5000)
+  const staged = await blobs.stage(bytes)
+  await blobs.sweep(1000)
+  // The row went with the sweep, the file is as young as its last put.
+  await keep(database, blobs, staged)
+  expect(Buffer.from(await blobs.read(staged.hash))).toEqual(bytes)
+})
+
+test('nothing can refer to bytes that are not there', async () => {
+  const { database, blobs } = await open()
+  const absent = sha256(randomBytes(5))
+  await expect(database.write((tx) => blobs.refer(tx, absent, 'job:1'))).rejects.toMatchObject({
+    code: 'internal',
+  })
+})
+
+test('a sweep removes thousands of rows, and files that no row names', async () => {
+  const { now, database, store, blobs } = await open()
+  const many = await Promise.all(
+    Array.from({ length: 1200 }, (_, index) => blobs.stage(Buffer.from(`small ${index}`))),
+  )
+  await database.write(async (tx) => {
+    for (const each of many) await blobs.keep(tx, each, 'job:1')
+    await blobs.release(tx, 'job:1')
+  })
+  const kept = await blobs.stage(randomBytes(large))
+  await keep(database, blobs, kept)
+  const orphan = await store.put(randomBytes(large))
+  now.advance(1)
+  await blobs.sweep(0)
+  const rows = await database.read.selectFrom('blob').select('hash').execute()
+  expect(rows).toEqual([{ hash: kept.hash }])
+  expect(await stored(store)).toEqual([kept.hash])
+  expect(await store.has(orphan.hash)).toBeUndefined()
+})
+
+test('bytes whose reference was committed outlive sweeps that run at the same time', async () => {
+  const contents = [Buffer.from('tiny'), Buffer.alloc(large, 'a'), Buffer.alloc(large, 'b')]
+  const action = fc.oneof(
+    fc.record({
+      do: fc.constant('put' as const),
+      content: fc.nat(contents.length - 1),
+      owner: fc.constantFrom('job:1', 'job:2', 'artifact:1'),
+    }),
+    fc.record({
+      do: fc.constant('release' as const),
+      owner: fc.constantFrom('job:1', 'job:2', 'artifact:1'),
+    }),
+    fc.record({ do: fc.constant('sweep' as const) }),
+    fc.record({ do: fc.constant('wait' as const) }),
+  )
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(action, fc.boolean()), { maxLength: 25 }),
+      fc.scheduler(),
+      async (actions, scheduler) => {
+        const now = fakeClock()
+        const database = openSqlite(':memory:')
+        await migrate(database)
+        const store = memoryBlobs({ now, step: () => scheduler.schedule(Promise.resolve()) })
+        const blobs = createBlobs({ database, store, now })
+        // What is referred to by whom, in the order of commits.
+        const owned = new Map<string, Set<string>>()
+        const pending: Promise<unknown>[] = []
+        const perform = async (each: (typeof actions)[number][0]) => {
+          if (each.do === 'put') {
+            const staged = await blobs.stage(contents[each.content]!)
+            await database.write(async (tx) => {
+              await blobs.keep(tx, staged, each.owner as 'job:1')
+              owned.set(each.owner, (owned.get(each.owner) ?? new Set()).add(staged.hash))
+            })
+          } else if (each.do === 'release') {
+            await database.write(async (tx) => {
+              await blobs.release(tx, each.owner as 'job:1')
+              owned.delete(each.owner)
+            })
+          } else if (each.do === 'sweep') await blobs.sweep(1000)
+        }
+        for (const [each, waits] of actions) {
+          // Longer than the age: what is unreferenced now may go. Nothing is between its put and its reference meanwhile.
+          if (each.do === 'wait') {
+            await scheduler.waitFor(Promise.all(pending.splice(0)))
+            now.advance(2000)
+            continue
+          }
+          pending.push(perform(each))
+          if (waits) await scheduler.waitAll()
+        }
+        const all = Promise.all(pending)
+        await scheduler.waitFor(all)
+        for (const hash of new Set([...owned.values()].flatMap((hashes) => [...hashes])))
+          expect(sha256(await blobs.read(hash))).toBe(hash)
+
+        now.advance(2000)
+        const last = blobs.sweep(1000)
+        await scheduler.waitFor(last)
+        const rows = await database.read.selectFrom('blob').select('hash').execute()
+        const wanted = [...new Set([...owned.values()].flatMap((hashes) => [...hashes]))].sort()
+        expect(rows.map(({ hash }) => hash).sort()).toEqual(wanted)
+        expect((await stored(store)).sort()).toEqual(
+          wanted.filter((hash) => hash !== sha256(contents[0]!)),
+        )
+        await database.close()
+      },
+    ),
+    { numRuns: 200 },
+  )
+})

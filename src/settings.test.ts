@@ -1,0 +1,86 @@
+import { availableParallelism } from 'node:os'
+import { expect, test } from 'vitest'
+import { environmentNames, parseSettings } from './settings.ts'
+
+test('an empty environment has a default for everything', () => {
+  expect(parseSettings({})).toEqual({
+    host: '127.0.0.1',
+    port: 8000,
+    dataDir: './data',
+    databaseUrl: null,
+    publicUrl: null,
+    maxBody: 67_108_864,
+    corsOrigins: [],
+    drainMs: 25_000,
+    jobRetentionMs: 30 * 86_400_000,
+    maxQueuedJobs: 10_000,
+    concurrency: { train: 1, predict: Math.max(1, availableParallelism() - 1) },
+    logLevel: 'info',
+    logFormat: null,
+  })
+})
+
+const given = {
+  HOST: ['0.0.0.0', { host: '0.0.0.0' }],
+  PORT: ['0', { port: 0 }],
+  CHAPKIT_DATA_DIR: ['/srv/data', { dataDir: '/srv/data' }],
+  DATABASE_URL: ['sqlite:///x.db', { databaseUrl: 'sqlite:///x.db' }],
+  CHAPKIT_PUBLIC_URL: ['https://chap.example/model//', { publicUrl: 'https://chap.example/model' }],
+  CHAPKIT_MAX_BODY: ['2048', { maxBody: 2048 }],
+  CHAPKIT_CORS_ORIGINS: [
+    'https://a.example , https://b.example,',
+    { corsOrigins: ['https://a.example', 'https://b.example'] },
+  ],
+  CHAPKIT_DRAIN_SECONDS: ['0', { drainMs: 0 }],
+  CHAPKIT_JOB_RETENTION_DAYS: ['7', { jobRetentionMs: 7 * 86_400_000 }],
+  CHAPKIT_MAX_QUEUED_JOBS: ['5', { maxQueuedJobs: 5 }],
+  CHAPKIT_TRAIN_CONCURRENCY: ['2', { concurrency: { train: 2 } }],
+  CHAPKIT_PREDICT_CONCURRENCY: ['4', { concurrency: { predict: 4 } }],
+  LOG_LEVEL: ['debug', { logLevel: 'debug' }],
+  LOG_FORMAT: ['json', { logFormat: 'json' }],
+} as const
+
+test.each(Object.entries(given))(
+  '%s is read, and an empty one counts as unset',
+  (name, [text, settings]) => {
+    expect(parseSettings({ [name]: text })).toMatchObject(settings)
+    expect(parseSettings({ [name]: '' })).toEqual(parseSettings({}))
+  },
+)
+
+test('every variable is among those above', () => {
+  expect(Object.keys(given)).toEqual(environmentNames)
+})
+
+test.each([
+  ['PORT', '65536'],
+  ['PORT', '-1'],
+  ['PORT', '80.5'],
+  ['PORT', '0x50'],
+  ['PORT', ' '],
+  ['PORT', 'http'],
+  ['CHAPKIT_PUBLIC_URL', 'chap.example'],
+  ['CHAPKIT_PUBLIC_URL', 'localhost:8000'],
+  ['CHAPKIT_PUBLIC_URL', 'ftp://chap.example'],
+  ['CHAPKIT_MAX_BODY', '10MB'],
+  ['CHAPKIT_MAX_BODY', '1023'],
+  ['CHAPKIT_DRAIN_SECONDS', '1e3'],
+  // Beyond what a timer can wait, which would be no wait at all.
+  ['CHAPKIT_DRAIN_SECONDS', '2147484'],
+  ['CHAPKIT_JOB_RETENTION_DAYS', '0'],
+  // Before the first date there is.
+  ['CHAPKIT_JOB_RETENTION_DAYS', '100000000'],
+  ['CHAPKIT_MAX_QUEUED_JOBS', '0'],
+  ['CHAPKIT_TRAIN_CONCURRENCY', '0'],
+  ['CHAPKIT_PREDICT_CONCURRENCY', '0'],
+  ['LOG_LEVEL', 'loud'],
+  ['LOG_FORMAT', 'xml'],
+])('%s=%s is refused by name', (name, text) => {
+  expect(() => parseSettings({ [name]: text })).toThrow(`${name}=${text}: `)
+})
+
+test('all that is wrong is named at once, and other variables are not looked at', () => {
+  const parse = () => parseSettings({ PORT: 'a', LOG_LEVEL: 'b', SECRET: 'hunter2' })
+  expect(parse).toThrow(/PORT=a.*\n.*LOG_LEVEL=b/)
+  expect(parse).not.toThrow(/hunter2/)
+})
