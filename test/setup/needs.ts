@@ -2,7 +2,12 @@ import { spawnSync } from 'node:child_process'
 import { inject, test } from 'vitest'
 
 /** Programs that some tests run, with the Debian package that has each. */
-export const packages = { unzip: 'unzip', python3: 'python3', nice: 'coreutils' } as const
+export const packages = {
+  unzip: 'unzip',
+  python3: 'python3',
+  nice: 'coreutils',
+  strace: 'strace',
+} as const
 
 export type Program = keyof typeof packages
 
