@@ -11,7 +11,12 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     execArgv: ['--conditions=chapkit-source'],
-    typecheck: { enabled: true, ignoreSourceErrors: true, include: ['**/*.test-d.ts'], tsconfig: './tsconfig.json' },
+    typecheck: {
+      enabled: true,
+      ignoreSourceErrors: true,
+      include: ['**/*.test-d.ts'],
+      tsconfig: './tsconfig.json',
+    },
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],
