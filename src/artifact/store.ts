@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import { keyPosition } from '../db/paging.ts'
+import { countRows, listByCreation } from '../db/paging.ts'
 import type { ArtifactTable, Queries } from '../db/tables.ts'
 import type { PageRequest } from '../kernel/page.ts'
 
@@ -131,40 +131,9 @@ export const artifactStore = {
       .where('id', 'in', ids)
       .execute(),
 
-  count: async (db: Queries): Promise<number> => {
-    const { total } = await db
-      .selectFrom('artifact')
-      .select((row) => row.fn.countAll<number>().as('total'))
-      .where('tenant', '=', '')
-      .executeTakeFirstOrThrow()
-    return Number(total)
-  },
-
-  position: (db: Queries, id: string) =>
-    db
-      .selectFrom('artifact')
-      .select('created_at as at')
-      .where('tenant', '=', '')
-      .where('id', '=', id)
-      .executeTakeFirst(),
+  count: (db: Queries): Promise<number> => countRows(db, 'artifact'),
 
   /** In order of creation. */
-  list: async (db: Queries, page: PageRequest): Promise<ArtifactRow[]> => {
-    let query = db
-      .selectFrom('artifact')
-      .select(columns)
-      .where('tenant', '=', '')
-      .orderBy('created_at')
-      .orderBy('id')
-    if (page.kind === 'number') query = query.limit(page.size).offset((page.page - 1) * page.size)
-    if (page.kind === 'key') {
-      query = query.limit(page.size)
-      if (page.after !== null) {
-        const after = page.after
-        const { at, id } = await keyPosition(after, () => artifactStore.position(db, after))
-        query = query.where((row) => row(row.refTuple('created_at', 'id'), '>', row.tuple(at, id)))
-      }
-    }
-    return query.execute()
-  },
+  list: (db: Queries, page: PageRequest): Promise<ArtifactRow[]> =>
+    listByCreation(db, 'artifact', columns, page),
 }

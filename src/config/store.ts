@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import { keyPosition } from '../db/paging.ts'
+import { countRows, listByCreation } from '../db/paging.ts'
 import type { ConfigTable, Queries } from '../db/tables.ts'
 import type { PageRequest } from '../kernel/page.ts'
 
@@ -29,41 +29,9 @@ export const configStore = {
   remove: (db: Queries, id: string) =>
     db.deleteFrom('config').where('tenant', '=', '').where('id', '=', id).execute(),
 
-  count: async (db: Queries): Promise<number> => {
-    const { total } = await db
-      .selectFrom('config')
-      .select((row) => row.fn.countAll<number>().as('total'))
-      .where('tenant', '=', '')
-      .executeTakeFirstOrThrow()
-    return Number(total)
-  },
-
-  position: (db: Queries, id: string) =>
-    db
-      .selectFrom('config')
-      .select('created_at as at')
-      .where('tenant', '=', '')
-      .where('id', '=', id)
-      .executeTakeFirst(),
+  count: (db: Queries): Promise<number> => countRows(db, 'config'),
 
   /** In order of creation. */
-  list: async (db: Queries, page: PageRequest): Promise<ConfigRow[]> => {
-    let query = db
-      .selectFrom('config')
-      .select(columns)
-      .where('tenant', '=', '')
-      .orderBy('created_at')
-      .orderBy('id')
-    if (page.kind === 'number') query = query.limit(page.size).offset((page.page - 1) * page.size)
-    if (page.kind === 'key') {
-      query = query.limit(page.size)
-      if (page.after !== null) {
-        const { at, id } = await keyPosition(page.after, () =>
-          configStore.position(db, page.after ?? ''),
-        )
-        query = query.where((row) => row(row.refTuple('created_at', 'id'), '>', row.tuple(at, id)))
-      }
-    }
-    return query.execute()
-  },
+  list: (db: Queries, page: PageRequest): Promise<ConfigRow[]> =>
+    listByCreation(db, 'config', columns, page),
 }

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import { keyPosition } from '../db/paging.ts'
+import { listByCreation } from '../db/paging.ts'
 import type { Queries } from '../db/tables.ts'
 import type { PageRequest } from '../kernel/page.ts'
 import { type Cell, metaColumns } from './columns.ts'
@@ -36,15 +36,6 @@ export function createEntityStore(table: string, fieldNames: readonly string[]) 
     return query
   }
 
-  function position(db: Queries, id: string) {
-    return on(db)
-      .selectFrom(table)
-      .select('created_at as at')
-      .where('tenant', '=', '')
-      .where('id', '=', id)
-      .executeTakeFirst()
-  }
-
   return {
     find: (db: Queries, id: string): Promise<StoredRow | undefined> =>
       select(db).where('id', '=', id).executeTakeFirst(),
@@ -78,21 +69,8 @@ export function createEntityStore(table: string, fieldNames: readonly string[]) 
     },
 
     /** In order of creation. */
-    list: async (db: Queries, page: PageRequest): Promise<StoredRow[]> => {
-      let query = select(db).orderBy('created_at').orderBy('id')
-      if (page.kind === 'number') query = query.limit(page.size).offset((page.page - 1) * page.size)
-      if (page.kind === 'key') {
-        query = query.limit(page.size)
-        const { after } = page
-        if (after !== null) {
-          const { at, id } = await keyPosition(after, () => position(db, after))
-          query = query.where((row) =>
-            row(row.refTuple('created_at', 'id'), '>', row.tuple(at, id)),
-          )
-        }
-      }
-      return query.execute()
-    },
+    list: (db: Queries, page: PageRequest): Promise<StoredRow[]> =>
+      listByCreation(db, table, columns, page),
   }
 }
 

@@ -7,7 +7,13 @@ import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import type { Json } from '../kernel/json.ts'
 import { type Page, type PageRequest, toPage } from '../kernel/page.ts'
 import { isFinal, type JobProgress, type JobRecord, type LogLine } from './schema.ts'
-import { type JobFilter, type JobRecordRow, type JobRow, jobStore as store } from './store.ts'
+import {
+  type JobFilter,
+  type JobRecordRow,
+  type JobRow,
+  recordColumns,
+  jobStore as store,
+} from './store.ts'
 import { createJobWatch } from './watch.ts'
 
 /** A job that keeps killing its host is given up after so many deaths. */
@@ -455,30 +461,11 @@ export function createJobs(deps: JobsDeps) {
   }
 }
 
-function toRecord(row: JobRecordRow): JobRecord {
-  const {
-    id,
-    type,
-    status,
-    submitted_at,
-    started_at,
-    finished_at,
-    error,
-    error_traceback,
-    artifact_id,
-  } = row
-  const progress = row.progress === null ? null : (JSON.parse(row.progress) as JobProgress)
+function toRecord(row: JobRecordRow | JobRow): JobRecord {
+  const record = Object.fromEntries(recordColumns.map((name) => [name, row[name]])) as JobRecordRow
   return {
-    id,
-    type,
-    status,
-    submitted_at,
-    started_at,
-    finished_at,
-    error,
-    error_traceback,
-    artifact_id,
-    progress,
+    ...record,
+    progress: row.progress === null ? null : (JSON.parse(row.progress) as JobProgress),
   }
 }
 

@@ -12,7 +12,8 @@ export interface JobFilter {
   type?: string
 }
 
-const recordColumns = [
+/** The columns that a record of a job shows, in the order in which it shows them. */
+export const recordColumns = [
   'id',
   'type',
   'status',
