@@ -5,11 +5,17 @@ const number = (minimum: number, maximum: number) =>
   z
     .string()
     .regex(/^\d+$/, `Expected a whole number from ${minimum} to ${maximum}`)
+    .refine(
+      (text) => Number(text) >= minimum && Number(text) <= maximum,
+      `Expected a whole number from ${minimum} to ${maximum}`,
+    )
     .transform(Number)
-    .pipe(z.number().min(minimum).max(maximum))
 
 const wholeNumber = (fallback: number, minimum = 0, maximum = 2 ** 31 - 1) =>
   number(minimum, maximum).default(fallback)
+
+const oneOf = <const Names extends readonly [string, ...string[]]>(names: Names) =>
+  z.enum(names, `Expected one of ${names.join(', ')}`)
 
 /** Environment variables that the service reads, with their defaults. docs/reference/settings.md lists them for users. */
 const Environment = z.object({
@@ -17,7 +23,9 @@ const Environment = z.object({
   PORT: wholeNumber(8000, 0, 65_535),
   CHAPKIT_DATA_DIR: z.string().min(1).default('./data'),
   DATABASE_URL: z.string().min(1).optional(),
-  CHAPKIT_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+  CHAPKIT_PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'Expected a URL such as https://example.org/forecasts' })
+    .optional(),
   CHAPKIT_MAX_BODY: wholeNumber(64 * 1024 * 1024, 1024),
   CHAPKIT_CORS_ORIGINS: z.string().optional(),
   CHAPKIT_DRAIN_SECONDS: wholeNumber(25, 0, 86_400),
@@ -25,8 +33,8 @@ const Environment = z.object({
   CHAPKIT_MAX_QUEUED_JOBS: wholeNumber(10_000, 1),
   CHAPKIT_TRAIN_CONCURRENCY: wholeNumber(1, 1),
   CHAPKIT_PREDICT_CONCURRENCY: number(1, 2 ** 31 - 1).optional(),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  LOG_FORMAT: z.enum(['console', 'json']).optional(),
+  LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  LOG_FORMAT: oneOf(['console', 'json']).optional(),
 })
 
 export const environmentNames = Object.keys(Environment.shape)

@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Service } from '../src/index.ts'
 import { createTestService, type TestService } from '../src/testing/index.ts'
+import { testWith } from './setup/needs.ts'
 
 const root = join(import.meta.dirname, '..')
 const pages = ['README.md', ...globSync('docs/**/*.md', { cwd: root }).sort()]
@@ -107,53 +108,52 @@ function toPath(path: string): string {
     .replace(/\/[0-9A-HJKMNP-TV-Z]{26}/g, '/{id}')
 }
 
-const hasTools = ['bash', 'curl', 'jq'].every((tool) => spawnSync('which', [tool]).status === 0)
-
-test.skipIf(!hasTools)(
-  'the commands of the README, in their order, print what it shows',
-  async () => {
-    const cwd = mkdtempSync(join(tmpdir(), 'chapkit-readme-'))
-    writeFileSync(join(cwd, 'service.ts'), blocks('README.md', 'ts run')[0]!)
-    const server = spawn(
-      process.execPath,
-      [
-        '--conditions=chapkit-source',
-        join(root, 'src/cli/bin.ts'),
-        'serve',
-        'service.ts',
-        '--port',
-        '0',
-      ],
-      { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LOG_FORMAT: 'json' } },
-    )
-    try {
-      let said = ''
-      const url = await new Promise<string>((resolve, reject) => {
-        const hear = (chunk: Buffer) => {
-          said += chunk
-          const found = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
-          if (found) resolve(found[0])
-        }
-        server.stdout.on('data', hear)
-        server.stderr.on('data', hear)
-        server.on('exit', (code) => reject(new Error(`the service ended with ${code}: ${said}`)))
-      })
-      const script = blocks('README.md', 'bash')
-        .filter((code) => code.includes('curl'))
-        .join('\n')
-        .replaceAll('http://localhost:8000', url)
-      const { stdout, stderr, status } = await shell(script, cwd)
-      expect(stderr).toBe('')
-      expect(status).toBe(0)
-      expect(stdout).toBe(blocks('README.md', '').join(''))
-    } finally {
-      const ended = new Promise((resolve) => server.on('exit', resolve))
-      server.kill('SIGTERM')
-      await ended
-      rmSync(cwd, { recursive: true, force: true })
-    }
-  },
-)
+testWith(
+  'bash',
+  'curl',
+  'jq',
+)('the commands of the README, in their order, print what it shows', async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'chapkit-readme-'))
+  writeFileSync(join(cwd, 'service.ts'), blocks('README.md', 'ts run')[0]!)
+  const server = spawn(
+    process.execPath,
+    [
+      '--conditions=chapkit-source',
+      join(root, 'src/cli/bin.ts'),
+      'serve',
+      'service.ts',
+      '--port',
+      '0',
+    ],
+    { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LOG_FORMAT: 'json' } },
+  )
+  try {
+    let said = ''
+    const url = await new Promise<string>((resolve, reject) => {
+      const hear = (chunk: Buffer) => {
+        said += chunk
+        const found = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
+        if (found) resolve(found[0])
+      }
+      server.stdout.on('data', hear)
+      server.stderr.on('data', hear)
+      server.on('exit', (code) => reject(new Error(`the service ended with ${code}: ${said}`)))
+    })
+    const script = blocks('README.md', 'bash')
+      .filter((code) => code.includes('curl'))
+      .join('\n')
+      .replaceAll('http://localhost:8000', url)
+    const { stdout, stderr, status } = await shell(script, cwd)
+    expect(stderr).toBe('')
+    expect(status).toBe(0)
+    expect(stdout).toBe(blocks('README.md', '').join(''))
+  } finally {
+    const ended = new Promise((resolve) => server.on('exit', resolve))
+    server.kill('SIGTERM')
+    await ended
+    rmSync(cwd, { recursive: true, force: true })
+  }
+})
 
 function shell(script: string, cwd: string) {
   return new Promise<{ stdout: string; stderr: string; status: number | null }>((resolve) => {

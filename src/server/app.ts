@@ -100,7 +100,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   for (const plugin of options.ownRoutes) {
     await app.register(async (scope) => {
       scope.decorate(ownRoutes, true)
-      await plugin(scope)
+      await registerOwn(scope, plugin)
     })
   }
   const pages = options.pages(table)
@@ -111,6 +111,19 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 const notAnObject = validationError([
   { loc: ['body'], msg: 'Expected an object, got null', type: 'type' },
 ])
+
+/** A user's routes. One that meets a route of the service is refused with what to do about it. */
+async function registerOwn(scope: FastifyInstance, plugin: RoutePlugin): Promise<void> {
+  try {
+    await plugin(scope)
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'FST_ERR_DUPLICATED_ROUTE') throw error
+    throw new Error(
+      `${(error as Error).message}: the service, or another of your plugins, answers there; choose another path, or move the service's own with withPrefixes`,
+      { cause: error },
+    )
+  }
+}
 
 function useStrictJson(app: FastifyInstance) {
   // Text is no JSON: a route that takes other bodies says so itself.

@@ -20,11 +20,16 @@ export async function openSocket(
 ): Promise<{ url: string }> {
   const pace = watchPace(app.server)
   app.server.once('close', () => pace.stop())
+  // The framework has a line of its own for every address; ours, below, says more.
+  const { level } = app.log
+  app.log.level = 'silent'
   try {
     await app.listen({ host: settings.host, port: settings.port })
   } catch (error) {
     await hooks.close(AbortSignal.abort())
     throw explain(error, settings)
+  } finally {
+    app.log.level = level
   }
   const { address, family, port } = app.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address

@@ -111,7 +111,7 @@ function expected({ keyword, params, schema, message, parentSchema }: ErrorObjec
       return 'items that differ'
     case 'pattern':
       return parentSchema?.description
-        ? `text like this: ${parentSchema.description}`
+        ? `text of this form: ${parentSchema.description}`
         : `text that matches ${schema}`
     default:
       return `a value that fits (${message})`

@@ -7,6 +7,9 @@ export const packages = {
   python3: 'python3',
   nice: 'coreutils',
   strace: 'strace',
+  bash: 'bash',
+  curl: 'curl',
+  jq: 'jq',
 } as const
 
 export type Program = keyof typeof packages
