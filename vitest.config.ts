@@ -7,6 +7,8 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
     globalSetup: ['test/setup/programs.ts'],
     setupFiles: ['test/setup/coverage.ts'],
+    // What a test prints is shown when it fails.
+    silent: 'passed-only',
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
