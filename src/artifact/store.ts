@@ -72,7 +72,10 @@ export const artifactStore = {
     return rows.map((row) => row.id)
   },
 
-  /** A node and everything below it, in order of level and creation. `union` drops repeats, so even a cycle would end. */
+  /**
+   * A node and everything below it, in order of level and creation. `union` drops repeats, so even a cycle would end.
+   * SQLite keeps the order of a cross join: from the few of the tree to their rows, never through the whole table.
+   */
   subtree: (db: Queries, rootId: string): Promise<ArtifactRow[]> =>
     db
       .withRecursive('tree(id)', (q) =>
@@ -83,16 +86,18 @@ export const artifactStore = {
           .where('artifact.id', '=', rootId)
           .union((u) =>
             u
-              .selectFrom('artifact as child')
-              .innerJoin('tree', 'tree.id', 'child.parent_id')
+              .selectFrom('tree')
+              .crossJoin('artifact as child')
               .select('child.id')
-              .where('child.tenant', '=', ''),
+              .where('child.tenant', '=', '')
+              .whereRef('child.parent_id', '=', 'tree.id'),
           ),
       )
-      .selectFrom('artifact')
-      .innerJoin('tree', 'tree.id', 'artifact.id')
+      .selectFrom('tree')
+      .crossJoin('artifact')
       .select(columns.map((column) => `artifact.${column}` as const))
       .where('artifact.tenant', '=', '')
+      .whereRef('artifact.id', '=', 'tree.id')
       .orderBy('artifact.level')
       .orderBy('artifact.created_at')
       .orderBy('artifact.id')

@@ -2,10 +2,12 @@ import { sql } from 'kysely'
 import { type Migration, Migrator } from 'kysely/migration'
 import type { Database } from './database.ts'
 import { core } from './migrations/0001-core.ts'
+import { counts } from './migrations/0002-counts.ts'
 import type { Queries } from './tables.ts'
 
 const migrations: Record<string, Migration> = {
   '0001-core': core,
+  '0002-counts': counts,
 }
 
 /**

@@ -59,12 +59,19 @@ export async function listByCreation<Row>(
   return query.execute() as Promise<Row[]>
 }
 
-/** The number of rows of a table with `tenant`. */
-export async function countRows(db: Queries, table: string): Promise<number> {
-  const { total } = await db
-    .selectFrom(table as 'config')
-    .select((row) => row.fn.countAll<number>().as('total'))
+/** The number of rows of a table, all or of one type or status: kept as rows come and go, not counted. */
+export async function countRows(
+  db: Queries,
+  table: 'config' | 'artifact' | 'job',
+  of: { type?: string; status?: string } = {},
+): Promise<number> {
+  let query = db
+    .selectFrom('row_count')
+    .select(({ fn }) => fn.sum<number | null>('rows').as('total'))
     .where('tenant', '=', '')
-    .executeTakeFirstOrThrow()
-  return Number(total)
+    .where('name', '=', table)
+  if (of.type !== undefined) query = query.where('type', '=', of.type)
+  if (of.status !== undefined) query = query.where('status', '=', of.status)
+  const { total } = await query.executeTakeFirstOrThrow()
+  return Number(total ?? 0)
 }

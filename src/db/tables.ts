@@ -13,6 +13,7 @@ export interface Tables {
   job: JobTable
   job_log: JobLogTable
   idempotency: IdempotencyTable
+  row_count: RowCountTable
 }
 
 /** The database, or a transaction on it: what every store takes. */
@@ -107,6 +108,16 @@ export interface JobLogTable {
   time: string
   stream: string
   line: string
+}
+
+/** Kept by triggers; nobody writes here. */
+export interface RowCountTable {
+  tenant: string
+  name: string
+  /** Of jobs; empty for other tables. */
+  type: string
+  status: string
+  rows: number
 }
 
 export interface IdempotencyTable {

@@ -25,6 +25,19 @@ export function parseUlid(raw: string): string {
  * `now` is milliseconds since 1970.
  */
 export function createIds(now: () => number): () => string {
-  const next = monotonicFactory()
+  const next = monotonicFactory(pooledRandom())
   return () => next(now())
+}
+
+/** Numbers from 0 to 1 in steps of 1/256, from the system's random bytes: asked for a thousand at a time, not one by one. */
+function pooledRandom(): () => number {
+  const pool = new Uint8Array(1024)
+  let at = pool.length
+  return () => {
+    if (at === pool.length) {
+      crypto.getRandomValues(pool)
+      at = 0
+    }
+    return (pool[at++] as number) / 256
+  }
 }

@@ -1,8 +1,5 @@
 import type { Field } from '../data/schema.ts'
 
-/** Bytes that are small enough to travel in a message; above, the path of the file that holds them. */
-export const maximumInlineBytes = 64 * 1024
-
 /** The bytes of a frame (canonical JSON) or of a model: as they are, or the path of a file that holds them. */
 export type BytesSource = { bytes: Uint8Array } | { path: string }
 
