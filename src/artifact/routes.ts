@@ -264,10 +264,7 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
             },
           },
         },
-        async (request, reply) =>
-          reply
-            .type('application/json')
-            .send(JSON.stringify(await artifacts.metadata(parseUlid(request.params.id)))),
+        (request) => artifacts.metadata(parseUlid(request.params.id)),
       )
       addEndpoint(
         app,

@@ -109,8 +109,23 @@ export function addEndpoint<Parts extends Partial<RequestParts> = RequestParts>(
         ...(problems && { problems }),
       },
     },
-    handler: handler as never,
+    async handler(request, reply) {
+      const answer = await handler(request as never, reply)
+      return answer === reply || reply.sent ? reply : sendJson(reply, JSON.stringify(answer))
+    },
   })
+}
+
+/**
+ * Sends JSON text. As bytes, because to a text the framework adds a charset: JSON is UTF-8 by definition, and clients of the
+ * contract know its type without one.
+ */
+export function sendJson(
+  reply: FastifyReply,
+  text: string,
+  type = 'application/json',
+): FastifyReply {
+  return reply.header('content-type', type).send(Buffer.from(text))
 }
 
 function toSchema(part: Part): JsonSchema {
@@ -150,18 +165,21 @@ export async function sendList<Item extends { id: string }>(
 ): Promise<unknown> {
   const toText = list.toText ?? ((item: Item) => JSON.stringify(item))
   const wanted = toPageRequest(request.query as PageQuery)
-  reply.type('application/json')
-  if (wanted.kind === 'number') return reply.send(await list.page(wanted.page, wanted.size))
+  if (wanted.kind === 'number') {
+    const page = await list.page(wanted.page, wanted.size)
+    return sendJson(reply, typeof page === 'string' ? page : JSON.stringify(page))
+  }
   if (wanted.kind === 'key') {
     const items = await list.fetch(wanted)
     const last = items.at(-1)
     if (last && items.length === wanted.size) {
       reply.header('link', nextPageLink(request, last.id, wanted.size))
     }
-    return reply.send(`[${items.map(toText).join(',')}]`)
+    return sendJson(reply, `[${items.map(toText).join(',')}]`)
   }
   const first = await list.fetch({ kind: 'key', after: null, size: chunkSize })
-  if (first.length < chunkSize) return reply.send(`[${first.map(toText).join(',')}]`)
+  if (first.length < chunkSize) return sendJson(reply, `[${first.map(toText).join(',')}]`)
+  reply.header('content-type', 'application/json')
   return reply.send(Readable.from(wholeList(first, list.fetch, toText)))
 }
 
@@ -202,11 +220,7 @@ export function sendAnswered(
   { answered, replayed }: { answered: Answered; replayed: boolean },
 ): unknown {
   if (replayed) reply.header('idempotency-replayed', 'true')
-  return reply
-    .code(answered.status)
-    .headers(answered.headers)
-    .type('application/json')
-    .send(answered.body)
+  return sendJson(reply.code(answered.status).headers(answered.headers), answered.body)
 }
 
 /** Keeps what is needed to compare a request with an earlier one of the same idempotency key. */
@@ -264,8 +278,8 @@ export async function sendPieces(
   reply: FastifyReply,
   pieces: (string | Readable)[],
 ): Promise<unknown> {
-  reply.type('application/json')
-  if (pieces.every((piece) => typeof piece === 'string')) return reply.send(pieces.join(''))
+  if (pieces.every((piece) => typeof piece === 'string')) return sendJson(reply, pieces.join(''))
+  reply.header('content-type', 'application/json')
   return reply.send(
     Readable.from(
       (async function* () {

@@ -66,7 +66,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
     // Still running, or deleted since: then the promise is all there is to say.
     if (!job || !isFinal(job.status)) return sendAnswered(reply, outcome)
     if (outcome.replayed) reply.header('idempotency-replayed', 'true')
-    reply.header('preference-applied', `wait=${wait}`).type('application/json')
+    reply.headers({ 'preference-applied': `wait=${wait}`, 'content-type': 'application/json' })
     return reply.send(await withEnd(outcome.answered.body, job, kind))
   }
 

@@ -1,9 +1,10 @@
 import fastify, {
   type FastifyInstance,
   type FastifyPluginCallback,
-  type FastifyReply,
   type FastifyRequest,
   LogController,
+  type onResponseHookHandler,
+  type onSendHookHandler,
 } from 'fastify'
 import { ChapkitError, validationError } from '../errors.ts'
 import { noteBody } from '../http/routes.ts'
@@ -72,7 +73,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     routerOptions: { maxParamLength: 128, caseSensitive: true },
     clientErrorHandler: (error, socket) => answerClientError(error, socket, newId()),
     frameworkErrors: (error, request, reply) => {
-      setCommonHeaders(reply as never, request.id)
+      // This answer goes past the framework's own headers.
+      reply.raw.setHeaders(new Map(Object.entries(commonHeaders(request.id))))
       answerRouterError(error, request as never, reply as never)
     },
   }) as unknown as FastifyInstance
@@ -100,6 +102,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   for (const plugin of options.ownRoutes) {
     await app.register(async (scope) => {
       scope.decorate(ownRoutes, true)
+      scope.addHook('onSend', withoutCharset)
       await registerOwn(scope, plugin)
     })
   }
@@ -146,11 +149,12 @@ function useStrictJson(app: FastifyInstance) {
   )
 }
 
-function setCommonHeaders(reply: FastifyReply, requestId: string) {
-  reply.raw.setHeader('x-request-id', requestId)
-  reply.raw.setHeader('x-content-type-options', 'nosniff')
-  reply.raw.setHeader('referrer-policy', 'no-referrer')
-}
+/** What every answer says. */
+const commonHeaders = (requestId: string) => ({
+  'x-request-id': requestId,
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+})
 
 /** The router takes nothing for a parameter too: `/configs/` is no config without an id. */
 function hasEmptyParameter({ params }: FastifyRequest): boolean {
@@ -193,37 +197,39 @@ function countHosts(rawHeaders: readonly string[]): number {
 
 function useHeadersAndLog(app: FastifyInstance, quiet: (path: string) => boolean) {
   app.addHook('onRequest', (request, reply, done) => {
-    setCommonHeaders(reply, request.id)
+    reply.headers(commonHeaders(request.id))
+    // What is nowhere has no route whose hook could log it.
+    if (request.is404 && !quiet(request.url)) {
+      reply.raw.once('finish', () => logRequest.call(app, request, reply, () => {}))
+    }
     if (hasEmptyParameter(request)) return reply.callNotFound()
     done(refusalOf(request))
   })
-  app.addHook('onSend', (_request, reply, payload, done) => {
-    // JSON is UTF-8 by definition; clients of the contract know its type without a charset.
-    const type = reply.getHeader('content-type')
-    if (
-      typeof type === 'string' &&
-      type.startsWith('application/') &&
-      type.endsWith('; charset=utf-8')
-    ) {
-      reply.header('content-type', type.slice(0, -15))
-    }
-    done(null, payload)
+  app.addHook('onRoute', (options) => {
+    // Probes ask all the time, and say nothing: their routes have no such hook at all.
+    if (!quiet(options.url)) options.onResponse = [options.onResponse ?? [], logRequest].flat()
   })
-  app.addHook('onResponse', (request, reply, done) => {
-    const path = request.url.split('?', 1)[0] ?? ''
-    if (!quiet(path)) {
-      request.log.info(
-        {
-          event: 'http.request.complete',
-          method: request.method,
-          path: path.slice(0, 500),
-          status_code: reply.statusCode,
-          duration_ms: Math.round(reply.elapsedTime * 100) / 100,
-          client_host: request.ip,
-        },
-        'request',
-      )
-    }
-    done()
-  })
+}
+
+const logRequest: onResponseHookHandler = (request, reply, done) => {
+  const path = request.url.split('?', 1)[0] ?? ''
+  request.log.info(
+    {
+      event: 'http.request.complete',
+      method: request.method,
+      path: path.slice(0, 500),
+      status_code: reply.statusCode,
+      duration_ms: Math.round(reply.elapsedTime * 100) / 100,
+      client_host: request.ip,
+    },
+    'request',
+  )
+  done()
+}
+
+/** What a route of a user's sends goes out like our own: JSON without a charset. */
+const withoutCharset: onSendHookHandler = (_request, reply, payload, done) => {
+  const type = reply.getHeader('content-type')
+  if (type === 'application/json; charset=utf-8') reply.header('content-type', 'application/json')
+  done(null, payload)
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ChapkitError, type ErrorCode, errorCatalogue, type Issue } from '../errors.ts'
+import { sendJson } from '../http/routes.ts'
 
 /** An RFC 9457 problem document as it is answered. */
 export interface Problem {
@@ -82,11 +83,8 @@ function sendProblem(error: ChapkitError, request: FastifyRequest, reply: Fastif
   const problem = toProblem(error, shorten(path), request.id)
   if (problem.status >= 500)
     request.log.error({ err: error.cause ?? error, event: 'http.request.error' }, problem.detail)
-  return reply
-    .code(problem.status)
-    .headers(error.headers)
-    .type('application/problem+json')
-    .send(JSON.stringify(problem))
+  reply.code(problem.status).headers(error.headers)
+  return sendJson(reply, JSON.stringify(problem), 'application/problem+json')
 }
 
 function toChapkitError(error: FastifyError | ChapkitError, request: FastifyRequest): ChapkitError {

@@ -16,6 +16,8 @@ export interface Health {
   checks?: Record<string, CheckResult>
 }
 
+/** How long an answer holds for everybody, in milliseconds: many probes must not become many checks. */
+const sharedMs = 100
 /** How long one check may take, in milliseconds. */
 const checkTimeoutMs = 5000
 
@@ -25,13 +27,20 @@ export type HealthChecks = ReturnType<typeof createHealth>
 export function createHealth(checks: Readonly<Record<string, HealthCheck>>) {
   const names = Object.keys(checks)
 
-  return async (): Promise<Health> => {
+  async function askAll(): Promise<Health> {
     if (names.length === 0) return { status: 'healthy' }
     const results = await Promise.all(names.map((name) => ask(checks[name] as HealthCheck)))
     const byName = Object.fromEntries(
       names.map((name, index) => [name, results[index] as CheckResult]),
     )
     return { status: worst(results.map(({ state }) => state)), checks: byName }
+  }
+
+  let latest: { at: number; health: Promise<Health> } | undefined
+  return (): Promise<Health> => {
+    const at = performance.now()
+    if (!latest || at - latest.at > sharedMs) latest = { at, health: askAll() }
+    return latest.health
   }
 }
 
