@@ -98,12 +98,12 @@ export function createArtifacts(deps: ArtifactsDeps) {
   async function insert(
     tx: Queries,
     row: ArtifactRow,
-    staged: StagedBlob | null,
-    refers: string[] = [],
+    staged: readonly (StagedBlob | null | undefined)[],
+    stored: readonly string[] = [],
   ) {
     await store.insert(tx, row)
-    if (staged) await blobs.keep(tx, staged, `artifact:${row.id}`)
-    for (const hash of refers) await blobs.refer(tx, hash, `artifact:${row.id}`)
+    const kept = staged.filter((blob) => blob !== null && blob !== undefined)
+    await blobs.keep(tx, `artifact:${row.id}`, kept, stored)
   }
 
   /** Content as a blob, and the columns that describe it. */
@@ -166,7 +166,7 @@ export function createArtifacts(deps: ArtifactsDeps) {
         }
         if (!known) {
           if (input.id) await assertUnpromised(tx, input.id)
-          await insert(tx, row, staged)
+          await insert(tx, row, [staged])
         }
         const result = known ?? row
         await along?.(tx, result)
@@ -205,7 +205,7 @@ export function createArtifacts(deps: ArtifactsDeps) {
           created_at: at,
           updated_at: at,
         }
-        await insert(tx, row, staged)
+        await insert(tx, row, [staged])
         await along?.(tx, row)
         return row
       })
@@ -238,9 +238,7 @@ export function createArtifacts(deps: ArtifactsDeps) {
         created_at: at,
         updated_at: at,
       }
-      await insert(tx, row, content?.staged ?? null)
-      for (const blob of artifact.keeps) await blobs.keep(tx, blob, `artifact:${row.id}`)
-      for (const hash of artifact.refers) await blobs.refer(tx, hash, `artifact:${row.id}`)
+      await insert(tx, row, [content?.staged, ...artifact.keeps], artifact.refers)
     },
 
     /** Replaces data and tags, and moves the artifact when `parent_id` is given (null makes it a root). Models are final. `beforeMove` may refuse a move. */
@@ -270,7 +268,7 @@ export function createArtifacts(deps: ArtifactsDeps) {
         await store.update(tx, row)
         if (change) {
           await blobs.release(tx, `artifact:${id}`)
-          if (change.staged) await blobs.keep(tx, change.staged, `artifact:${id}`)
+          await blobs.keep(tx, `artifact:${id}`, change.staged ? [change.staged] : [])
         }
         return row
       })

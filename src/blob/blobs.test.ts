@@ -34,7 +34,7 @@ const keep = (
   blobs: Blobs,
   staged: StagedBlob,
   owner = 'artifact:a' as const,
-) => database.write((tx) => blobs.keep(tx, staged, owner))
+) => database.write((tx) => blobs.keep(tx, owner, [staged]))
 
 async function stored(store: BlobStore): Promise<string[]> {
   const hashes = []
@@ -94,7 +94,7 @@ test('a write that fails leaves no small bytes, and large ones only until the sw
   const { now, database, store, blobs } = await open({ files: true })
   const staged = await Promise.all([blobs.stage(randomBytes(10)), blobs.stage(randomBytes(large))])
   const failing = database.write(async (tx) => {
-    for (const each of staged) await blobs.keep(tx, each, 'job:1')
+    await blobs.keep(tx, 'job:1', staged)
     throw new Error('no')
   })
   await expect(failing).rejects.toThrow('no')
@@ -108,7 +108,7 @@ test('bytes stay as long as one owner refers to them', async () => {
   const { now, database, store, blobs } = await open()
   const staged = await blobs.stage(randomBytes(large))
   await keep(database, blobs, staged)
-  await database.write((tx) => blobs.refer(tx, staged.hash, 'job:1'))
+  await database.write((tx) => blobs.keep(tx, 'job:1', [], [staged.hash]))
   now.advance(1000)
   await database.write((tx) => blobs.release(tx, 'artifact:a'))
   await blobs.sweep(0)
@@ -138,9 +138,11 @@ test('what is put again is young again', async () => {
 test('nothing can refer to bytes that are not there', async () => {
   const { database, blobs } = await open()
   const absent = sha256(randomBytes(5))
-  await expect(database.write((tx) => blobs.refer(tx, absent, 'job:1'))).rejects.toMatchObject({
-    code: 'internal',
-  })
+  await expect(database.write((tx) => blobs.keep(tx, 'job:1', [], [absent]))).rejects.toMatchObject(
+    {
+      code: 'internal',
+    },
+  )
 })
 
 test('a sweep removes thousands of rows, and files that no row names', async () => {
@@ -149,7 +151,7 @@ test('a sweep removes thousands of rows, and files that no row names', async () 
     Array.from({ length: 1200 }, (_, index) => blobs.stage(Buffer.from(`small ${index}`))),
   )
   await database.write(async (tx) => {
-    for (const each of many) await blobs.keep(tx, each, 'job:1')
+    await blobs.keep(tx, 'job:1', many)
     await blobs.release(tx, 'job:1')
   })
   const kept = await blobs.stage(randomBytes(large))
@@ -195,7 +197,7 @@ test('bytes whose reference was committed outlive sweeps that run at the same ti
           if (each.do === 'put') {
             const staged = await blobs.stage(contents[each.content]!)
             await database.write(async (tx) => {
-              await blobs.keep(tx, staged, each.owner as 'job:1')
+              await blobs.keep(tx, each.owner as 'job:1', [staged])
               owned.set(each.owner, (owned.get(each.owner) ?? new Set()).add(staged.hash))
             })
           } else if (each.do === 'release') {

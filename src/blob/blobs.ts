@@ -74,17 +74,34 @@ export function createBlobs({ database, store, now }: BlobsDeps) {
   return {
     stage,
 
-    /** Names staged bytes inside the write that needs them. After its commit they stay while an owner refers to them. */
-    async keep(tx: Queries, staged: StagedBlob, owner: BlobOwner): Promise<void> {
-      const { hash, size, crc32: checksum, inline } = staged
-      await rows.keep(tx, { hash, size, crc32: checksum, bytes: inline }, toTimestamp(now()))
-      await rows.refer(tx, hash, owner)
-    },
-
-    /** One more owner of bytes that are stored already. Throws when they are not. */
-    async refer(tx: Queries, hash: string, owner: BlobOwner): Promise<void> {
-      if (!(await rows.exists(tx, hash))) throw missing(hash)
-      await rows.refer(tx, hash, owner)
+    /**
+     * Names staged bytes, and others that are stored already, inside the write that needs them. After its commit they stay while
+     * an owner refers to them. Throws when something that should be stored is not.
+     */
+    async keep(
+      tx: Queries,
+      owner: BlobOwner,
+      staged: readonly StagedBlob[],
+      stored: readonly string[] = [],
+    ): Promise<void> {
+      const fresh = new Map(staged.map((blob) => [blob.hash, blob]))
+      const others = [...new Set(stored)].filter((hash) => !fresh.has(hash))
+      if (others.length > 0) {
+        const known = await rows.known(tx, others)
+        const lost = others.find((hash) => !known.includes(hash))
+        if (lost !== undefined) throw missing(lost)
+      }
+      if (fresh.size > 0) {
+        const kept = [...fresh.values()].map(({ hash, size, crc32: checksum, inline }) => ({
+          hash,
+          size,
+          crc32: checksum,
+          bytes: inline,
+        }))
+        await rows.keep(tx, kept, toTimestamp(now()))
+      }
+      const hashes = [...fresh.keys(), ...others]
+      if (hashes.length > 0) await rows.refer(tx, hashes, owner)
     },
 
     release: (tx: Queries, owner: BlobOwner) => rows.release(tx, owner),

@@ -16,20 +16,26 @@ export const blobStore = {
       .where('hash', '=', hash)
       .executeTakeFirst(),
 
-  /** Adds the row, or renews the date of the one that is there. */
-  keep: (db: Queries, blob: BlobRow, now: string) =>
+  /** Adds rows, or renews the date of those that are there. */
+  keep: (db: Queries, blobs: readonly BlobRow[], now: string) =>
     db
       .insertInto('blob')
-      .values({ ...blob, renewed_at: now })
+      .values(blobs.map((blob) => ({ ...blob, renewed_at: now })))
       .onConflict((conflict) => conflict.column('hash').doUpdateSet({ renewed_at: now }))
       .execute(),
 
-  refer: (db: Queries, hash: string, owner: string) =>
+  refer: (db: Queries, hashes: readonly string[], owner: string) =>
     db
       .insertInto('blob_ref')
-      .values({ hash, owner })
+      .values(hashes.map((hash) => ({ hash, owner })))
       .onConflict((conflict) => conflict.doNothing())
       .execute(),
+
+  /** Those of some hashes that have a row. */
+  known: async (db: Queries, hashes: readonly string[]): Promise<string[]> => {
+    const found = await db.selectFrom('blob').select('hash').where('hash', 'in', hashes).execute()
+    return found.map((row) => row.hash)
+  },
 
   release: (db: Queries, owner: string) =>
     db.deleteFrom('blob_ref').where('owner', '=', owner).execute(),

@@ -200,7 +200,7 @@ export function createJobs(deps: JobsDeps) {
           started_at: null,
           finished_at: null,
         }
-        for (const blob of job.blobs) await blobs.keep(tx, blob, `job:${job.id}`)
+        await blobs.keep(tx, `job:${job.id}`, job.blobs)
         await store.insert(tx, row)
         const submitted = toRecord(row)
         await along?.(tx, submitted)
@@ -294,7 +294,9 @@ export function createJobs(deps: JobsDeps) {
     },
 
     /** Takes the next job of a type. Not durable by itself: lost with the power, the job only runs again. */
-    claim(type: string, token: string): Promise<Claim | undefined> {
+    async claim(type: string, token: string): Promise<Claim | undefined> {
+      // A look costs less than a transaction, and mostly there is nothing. What comes later rings again.
+      if (!(await store.nextPending(database.read, type, toTimestamp(now())))) return undefined
       return database.write(
         async (tx) => {
           const at = toTimestamp(now())
@@ -382,7 +384,7 @@ export function createJobs(deps: JobsDeps) {
       ),
 
     isCancelRequested: async (id: string): Promise<boolean> =>
-      (await store.find(database.read, id))?.cancel_requested === 1,
+      (await store.cancelRequested(database.read, id)) === 1,
 
     /** Progress and log lines of a run; worth keeping, not worth a sync. */
     async report(claim: Claim, progress: JobProgress | null, lines: LogLine[]): Promise<void> {

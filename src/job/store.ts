@@ -70,6 +70,16 @@ export const jobStore = {
     return last !== undefined
   },
 
+  cancelRequested: async (db: Queries, id: string): Promise<number | undefined> => {
+    const row = await db
+      .selectFrom('job')
+      .select('cancel_requested')
+      .where('tenant', '=', '')
+      .where('id', '=', id)
+      .executeTakeFirst()
+    return row?.cancel_requested
+  },
+
   /** The next job of a type that may run: by priority, then by age. */
   nextPending: (db: Queries, type: string, now: string): Promise<JobRow | undefined> =>
     db

@@ -6,6 +6,9 @@ import type { FrameFacts } from './run.ts'
 /** Name of the file in a workspace that holds what the model returned from training. */
 export const modelFile = 'model.chapkit'
 
+/** Name of the file in a workspace that has the config. */
+export const configFile = 'config.yml'
+
 const fileMode = 0o644
 
 /** A file of a workspace that is a blob as it is. */
@@ -18,7 +21,7 @@ export function csvEntry(path: string, frameHash: string, { csv }: FrameFacts): 
   return { path, mode: fileMode, ...csv, sha256: frameHash, derive: 'csv' }
 }
 
-/** `config.yml`: the config with sorted keys. */
+/** The config as YAML with sorted keys. */
 export function configYaml(config: unknown): Uint8Array {
   return Buffer.from(stringify(config, { sortMapEntries: true }))
 }

@@ -10,6 +10,7 @@ import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import type { CodeFile } from './code.ts'
 import type { PredictPayload, TrainPayload } from './ml.ts'
 import {
+  configFile,
   configYaml,
   csvEntry,
   fileEntry,
@@ -70,13 +71,9 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     }
   }
 
-  /** Files that every workspace has, as entries and as what is to be kept for them. */
-  async function commonFiles(config: unknown, geo: string | null) {
-    const yaml = await blobs.stage(configYaml(config))
-    const entries = [fileEntry('config.yml', yaml)]
-    if (geo !== null)
-      entries.push(fileEntry('geo.json', { hash: geo, ...(await blobs.facts(geo)) }))
-    return { entries, keeps: [yaml] }
+  /** The GeoJSON of a run as a file of its workspace, if it has one. */
+  async function geoFile(geo: string | null): Promise<ManifestEntry[]> {
+    return geo === null ? [] : [fileEntry('geo.json', { hash: geo, ...(await blobs.facts(geo)) })]
   }
 
   async function workspace(entries: ManifestEntry[]) {
@@ -101,7 +98,9 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     if (outcome.status !== 'done') return toFailure(outcome)
     const result = outcome.result as TrainResult
 
-    const { entries, keeps } = await commonFiles(payload.config, payload.geo)
+    const yaml = await blobs.stage(configYaml(payload.config))
+    const entries = [fileEntry(configFile, yaml), ...(await geoFile(payload.geo))]
+    const keeps = [yaml]
     const model = await blobs.stage(result.model)
     entries.push(
       fileEntry(modelFile, model),
@@ -153,7 +152,9 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     const model = findModel(manifest)
     if (!model) throw new Error(`Training artifact ${row.id} has no model file in its workspace`)
     const { metadata: trained } = JSON.parse(row.data) as { metadata: { config_id: string } }
-    return { config: lineage.config, configId: trained.config_id, model }
+    // The config as the training had it, and so its file: both are there already.
+    const files = manifest.entries.filter(({ path }) => path === configFile || path === modelFile)
+    return { config: lineage.config, configId: trained.config_id, model, files }
   }
 
   async function predict(claim: Claim, context: JobContext): Promise<JobOutcome> {
@@ -178,9 +179,8 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     const result = outcome.result as PredictResult
 
     const frame = await blobs.stage(result.frame)
-    const { entries, keeps } = await commonFiles(training.config, payload.geo)
+    const entries = [...training.files, ...(await geoFile(payload.geo))]
     entries.push(
-      training.model,
       csvEntry('historic.csv', payload.historic, result.inputs.historic),
       csvEntry('future.csv', payload.future, result.inputs.future),
       csvEntry('predictions.csv', frame.hash, result.output),
@@ -227,8 +227,8 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
           type: 'ml_prediction_workspace',
           metadata: shared,
           content,
-          keeps: [...keeps, frame],
-          refers: [...new Set([training.model.sha256, ...Object.values(inputs)])],
+          keeps: [frame],
+          refers: [...training.files.map(({ sha256 }) => sha256), ...Object.values(inputs)],
           lineage: null,
         })
       },
