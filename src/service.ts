@@ -154,7 +154,10 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     spec.runner &&
     info &&
     createValidation({ configs, artifacts, blobs, runner: spec.runner, info, onError })
-  const ml = validation && info ? createMl({ validation, jobs, blobs, info, newId }) : null
+  const ml =
+    validation && info
+      ? createMl({ configs, artifacts, validation, jobs, blobs, info, newId })
+      : null
   if (ml && info) {
     const prefix = prefixes.ml
     routes.push(

@@ -1,8 +1,11 @@
 import { randomInt } from 'node:crypto'
+import type { Artifacts } from '../artifact/artifacts.ts'
 import { type Blobs, inlineLimit, type StagedBlob } from '../blob/blobs.ts'
+import type { Configs } from '../config/configs.ts'
 import { generateSample, type SampleOptions, sampleCells } from '../data/sample.ts'
 import type { FrameJson } from '../data/schema.ts'
 import type { Along } from '../db/database.ts'
+import type { Queries } from '../db/tables.ts'
 import { ChapkitError, validationError } from '../errors.ts'
 import type { Jobs } from '../job/jobs.ts'
 import type { JobRecord } from '../job/schema.ts'
@@ -15,6 +18,8 @@ import { hasError, hookFailure, toRefusal, type Validation } from './validate.ts
 export const maximumSampleCells = 200_000
 
 export interface MlDeps {
+  configs: Configs
+  artifacts: Artifacts
   validation: Validation
   jobs: Jobs
   blobs: Blobs
@@ -45,7 +50,7 @@ export interface Submitted {
 export type Ml = ReturnType<typeof createMl>
 
 /** Trainings and predictions: checked at submit, run as durable jobs. */
-export function createMl({ validation, jobs, blobs, info, newId }: MlDeps) {
+export function createMl({ configs, artifacts, validation, jobs, blobs, info, newId }: MlDeps) {
   async function prepare(intake: Intake) {
     const { diagnostics, prepared } = await validation
       .validate(intake, { thorough: false })
@@ -70,6 +75,7 @@ export function createMl({ validation, jobs, blobs, info, newId }: MlDeps) {
     subjectId: string,
     toPayload: (geo: string | null) => object,
     inputs: (TakenBytes | null)[],
+    assertThere: (tx: Queries) => Promise<unknown>,
     along?: Along<Submitted>,
   ): Promise<Submitted> {
     const staged = await Promise.all(inputs.filter((each) => each !== null).map(stage))
@@ -83,7 +89,11 @@ export function createMl({ validation, jobs, blobs, info, newId }: MlDeps) {
         artifactId: submitted.artifactId,
         blobs: staged,
       },
-      (tx) => along?.(tx, submitted) ?? Promise.resolve(),
+      async (tx) => {
+        // It was there when the request was checked; since then somebody may have deleted it.
+        await assertThere(tx)
+        await along?.(tx, submitted)
+      },
     )
     return submitted
   }
@@ -98,6 +108,7 @@ export function createMl({ validation, jobs, blobs, info, newId }: MlDeps) {
         configId,
         (geo): TrainPayload => ({ configId, config, data, geo }),
         [intake.data, intake.geo],
+        (tx) => configs.get(configId, tx),
         along,
       )
     },
@@ -116,6 +127,7 @@ export function createMl({ validation, jobs, blobs, info, newId }: MlDeps) {
           geo,
         }),
         [historic, future, intake.geo],
+        (tx) => artifacts.getRow(trainingId, tx),
         along,
       )
     },
