@@ -3,6 +3,7 @@ import { BaseConfig } from './config/schema.ts'
 import { defineService, type Service } from './definition.ts'
 import type { EntityDefinition } from './entity/define.ts'
 import type { CrudVerbs, FastifyInstance } from './http/routes.ts'
+import { callSite } from './kernel/call-site.ts'
 import {
   MLServiceInfo,
   type MLServiceInfoInput,
@@ -65,6 +66,7 @@ export class BaseServiceBuilder<Has extends Feature = never> {
     this.spec = {
       info: parseInfo(info),
       module: module ?? null,
+      definedAt: callSite(),
       database: null,
       prefixes: defaultPrefixes,
       logging: false,

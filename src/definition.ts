@@ -58,7 +58,7 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
     if (spec.runner && spec.module === null && hosting !== 'inline') {
       logger.warn(
         { event: 'host.inline' },
-        'Models run inside the service and can block it: give the builder `module: import.meta.url`',
+        `Models run inside the service and can block it: give the builder${spec.definedAt ? ` at ${spec.definedAt}` : ''} \`module: import.meta.url\``,
       )
     }
     const platform = await openPlatform(settings)

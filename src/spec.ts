@@ -61,6 +61,8 @@ export interface ServiceSpec {
   info: ServiceInfo | MLServiceInfo
   /** File URL of the service file, which model hosts import; null runs models inline. */
   module: string | null
+  /** Where the service was built, for messages; null when that is not known. */
+  definedAt: string | null
   /** Database of its own: a path, an SQLite URL or `:memory:`; null takes the settings'. */
   database: string | null
   prefixes: Prefixes
