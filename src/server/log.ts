@@ -42,7 +42,9 @@ export async function createLogger(
         messageKey: 'message',
         levelKey: 'level',
         translateTime: 'SYS:HH:MM:ss',
-        ignore: 'request_id',
+        // The message has them in words.
+        ignore: 'request_id,event,url,signal,method,path,status_code,duration_ms,client_host',
+        messageFormat: readable,
         singleLine: true,
       }),
     )
@@ -51,6 +53,12 @@ export async function createLogger(
     options,
     pino.destination({ dest: 1, minLength: 4096, sync: false, periodicFlush: 1000 } as never),
   )
+}
+
+/** A request in the words of a terminal; other lines say what they are themselves. */
+function readable(line: Record<string, unknown>): string {
+  if (line.event !== 'http.request.complete') return String(line.message)
+  return `${line.method} ${line.path} ${line.status_code} in ${line.duration_ms} ms`
 }
 
 function quoted(path: string): string {
