@@ -59,8 +59,7 @@ export async function openPlatform(settings: Settings, now: Clock = Date.now): P
     const database = openSqlite(file)
     try {
       await migrate(database)
-      const folder = `${file.replace(/\.[^./]+$/, '')}.blobs`
-      const blobStore = await openFileBlobs({ folder, now })
+      const blobStore = await openFileBlobs({ folder: blobFolder(file), now })
       await blobStore.clean()
       return {
         ...shared,
@@ -82,6 +81,11 @@ export async function openPlatform(settings: Settings, now: Clock = Date.now): P
     lock.release()
     throw error
   }
+}
+
+/** Folder of the blobs that belong to a database file. */
+export function blobFolder(file: string): string {
+  return `${file.replace(/\.[^./]+$/, '')}.blobs`
 }
 
 /** Path of the database: `:memory:`, a path, or the URL forms that clients of the contract know (`sqlite:///data/x.db`). */

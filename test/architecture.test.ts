@@ -23,7 +23,7 @@ const mayImport: Record<string, readonly string[]> = {
   ml: ['artifact', 'blob', 'config', 'data', 'db', 'http', 'idempotency', 'job'],
   host: ['data', 'ml'],
   server: ['http', 'permissions.ts', 'settings.ts'],
-  cli: ['definition.ts', 'host', 'version.ts'],
+  cli: ['blob', 'db', 'definition.ts', 'host', 'platform.ts', 'settings.ts', 'version.ts'],
   testing: ['blob', 'definition.ts', 'job', 'spec.ts'],
 }
 

@@ -297,13 +297,25 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
             type: 'object',
             properties: { format: { enum: [...frameFormats], default: 'records' } },
           },
+          headers: {
+            Range: '`bytes=<from>-<to>`: a part of the bytes',
+            'If-Range': 'ETag: the part only of these bytes, else all of others',
+            'If-None-Match': 'ETag: nothing when these are still the bytes',
+          },
           answers: {
             200: {
               description: 'The bytes',
-              contentType: 'application/octet-stream',
+              contentType: '*/*',
               schema: { type: 'string', format: 'binary' },
               example: '[{"time_period":"2020-03","location":"l0","sample_0":1.5}]',
             },
+            206: {
+              description: 'The part of them that was asked for',
+              contentType: '*/*',
+              schema: { type: 'string', format: 'binary' },
+              example: '[{"time',
+            },
+            304: { description: 'They are still those of `If-None-Match`' },
           },
           problems: [400, 404, 416, 422],
         },

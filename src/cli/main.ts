@@ -34,6 +34,34 @@ export async function main(args: readonly string[]): Promise<number> {
       code = await serve(file, options)
     })
 
+  program
+    .command('backup')
+    .description('copy the data of a service, which may go on running, into a new folder')
+    .argument('<dir>', 'folder for the backup; absent or empty')
+    .option('--data-dir <folder>', 'folder of the service (CHAPKIT_DATA_DIR, default ./data)')
+    .addHelpText('after', '\nExample:\n  chapkit backup /backups/2026-11-22 --data-dir ./data')
+    .exitOverride()
+    .action(async (dir: string, options) => {
+      const { backup } = await import('./commands/backup.ts')
+      code = await backup(dir, options)
+    })
+
+  program
+    .command('restore')
+    .description('put a backup in place, checked, while no service runs')
+    .argument('<dir>', 'folder that chapkit backup made')
+    .option('--data-dir <folder>', 'folder to restore into (CHAPKIT_DATA_DIR, default ./data)')
+    .option(
+      '--force',
+      'also where there is data, which is kept in <data-dir>.before-restore-<time>',
+    )
+    .addHelpText('after', '\nExample:\n  chapkit restore /backups/2026-11-22 --data-dir ./data')
+    .exitOverride()
+    .action(async (dir: string, options) => {
+      const { restore } = await import('./commands/restore.ts')
+      code = await restore(dir, options)
+    })
+
   try {
     if (args.length === 0) program.help()
     await program.parseAsync(args, { from: 'user' })

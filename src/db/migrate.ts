@@ -10,6 +10,9 @@ const migrations: Record<string, Migration> = {
   '0002-counts': counts,
 }
 
+/** The schema changes that this program knows. */
+export const migrationNames: readonly string[] = Object.keys(migrations)
+
 /**
  * Brings the database to the schema of this program. Throws, before changing anything, when it was made by a newer program
  * or by the Python framework of the same name, and says what to do.

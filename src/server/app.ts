@@ -165,8 +165,11 @@ function hasEmptyParameter({ params }: FastifyRequest): boolean {
 
 /** What is wrong with a request whatever it asks for. */
 function refusalOf({ raw, headers }: FastifyRequest): ChapkitError | undefined {
-  if (raw.httpVersionMajor < 1) {
-    return new ChapkitError('bad-request', 'Expected an HTTP/1.1 request, got HTTP/0.9')
+  if (raw.httpVersionMajor !== 1) {
+    return new ChapkitError(
+      'bad-request',
+      `Expected an HTTP/1.1 request, got HTTP/${raw.httpVersion}`,
+    )
   }
   if (!raw.url?.startsWith('/')) {
     return new ChapkitError(

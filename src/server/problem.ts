@@ -17,10 +17,14 @@ export interface Problem {
 /** The one place where an error becomes an answer. Routes never catch. */
 export function useProblems(app: FastifyInstance, allowed: (path: string) => string[]): void {
   app.setErrorHandler<FastifyError | ChapkitError>((error, request, reply) =>
-    sendProblem(toChapkitError(error, request), request, reply),
+    // What is nowhere is not there, whatever the framework thinks of its body.
+    request.is404 && !(error instanceof ChapkitError)
+      ? answerNowhere(request, reply)
+      : sendProblem(toChapkitError(error, request), request, reply),
   )
+  app.setNotFoundHandler(answerNowhere)
 
-  app.setNotFoundHandler((request, reply) => {
+  function answerNowhere(request: FastifyRequest, reply: FastifyReply) {
     const path = request.url.split('?', 1)[0] ?? ''
     const methods = allowed(path)
     if (methods.length === 0) {
@@ -34,7 +38,7 @@ export function useProblems(app: FastifyInstance, allowed: (path: string) => str
     if (request.method === 'OPTIONS') return reply.code(204).send()
     const detail = `Expected one of ${methods.join(', ')} at ${shorten(path)}, got ${request.method}`
     return sendProblem(new ChapkitError('method-not-allowed', detail), request, reply)
-  })
+  }
 }
 
 export function toProblem(error: ChapkitError, instance: string, requestId: string): Problem {
