@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 
 /**
@@ -7,7 +7,7 @@ import BetterSqlite from 'better-sqlite3'
  * process ends, however it ends. Throws when another process holds it.
  */
 export function takeLock(file: string): { release(): void } {
-  mkdirSync(dirname(file), { recursive: true })
+  makeFolder(dirname(file))
   const handle = new BetterSqlite(file, { timeout: 0 })
   try {
     handle.pragma('locking_mode = EXCLUSIVE')
@@ -27,5 +27,20 @@ export function takeLock(file: string): { release(): void } {
       clearInterval(holding)
       handle.close()
     },
+  }
+}
+
+/** Makes a folder that outlives a power cut: each new one is synced into the one above it. */
+function makeFolder(path: string): void {
+  const outermost = mkdirSync(path, { recursive: true })
+  if (outermost === undefined) return
+  for (let made = resolve(path); ; made = dirname(made)) {
+    const above = openSync(dirname(made), 'r')
+    try {
+      fsyncSync(above)
+    } finally {
+      closeSync(above)
+    }
+    if (made === resolve(outermost)) return
   }
 }

@@ -52,15 +52,38 @@ export function openSqlite(file: string): Database {
   const connection = sqliteConnection(writeHandle)
   const writeQueries = kyselyOn(connection)
   let syncing = true
+  /**
+   * False after a failed sync of the log: the kernel may have thrown away what it could not write, and the next sync would
+   * succeed without it. A commit behind a gap is lost with the power, however well it was synced itself.
+   */
+  let isLogTrusted = true
+
+  /** Moves what was committed from the log into the database, where it is synced, and begins the log anew. */
+  function renewLog() {
+    writeHandle.pragma('busy_timeout = 0')
+    const [outcome] = writeHandle.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[]
+    writeHandle.pragma('busy_timeout = 5000')
+    if (outcome?.busy !== 0) throw unavailable()
+    isLogTrusted = true
+  }
   const writer = createWriter(writeQueries, {
     begin(durable) {
+      if (!isLogTrusted) renewLog()
       // The level of a WAL commit: FULL syncs the log, and with it every earlier commit; NORMAL leaves it to a later one.
       if (durable !== syncing) writeHandle.pragma(`synchronous = ${durable ? 'FULL' : 'NORMAL'}`)
       syncing = durable
       writeHandle.exec('BEGIN IMMEDIATE')
     },
-    commit: () => void writeHandle.exec('COMMIT'),
+    commit() {
+      try {
+        writeHandle.exec('COMMIT')
+      } catch (error) {
+        isLogTrusted &&= !isFailedSync(error)
+        throw error
+      }
+    },
     rollback: () => void (writeHandle.inTransaction && writeHandle.exec('ROLLBACK')),
+    isOpen: () => writeHandle.inTransaction,
     toError: toStorageError,
   })
 
@@ -188,14 +211,19 @@ function toStorageError(error: unknown): unknown {
     })
   }
   if (/^SQLITE_(IOERR|BUSY|READONLY|CANTOPEN|NOMEM)/.test(code)) {
-    return new ChapkitError(
-      'unavailable',
-      'The database cannot be used right now; nothing was stored',
-      {
-        cause: error,
-        headers: { 'retry-after': '5' },
-      },
-    )
+    return unavailable(error)
   }
   return error
+}
+
+function isFailedSync(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'SQLITE_IOERR_FSYNC'
+}
+
+function unavailable(cause?: unknown): ChapkitError {
+  return new ChapkitError(
+    'unavailable',
+    'The database cannot be used right now; nothing was stored',
+    { cause, headers: { 'retry-after': '5' } },
+  )
 }

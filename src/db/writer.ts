@@ -7,6 +7,8 @@ export interface Transactions {
   begin(durable: boolean): void
   commit(): void
   rollback(): void
+  /** False once the database has ended the transaction by itself, as SQLite does when the disk is full or fails. */
+  isOpen(): boolean
   toError(error: unknown): unknown
 }
 
@@ -100,6 +102,7 @@ export function createWriter(queries: Queries, transactions: Transactions) {
       await sql`release step`.execute(queries)
       return { value }
     } catch (error) {
+      if (!transactions.isOpen()) throw error
       await sql`rollback to step`.execute(queries)
       await sql`release step`.execute(queries)
       return { error }

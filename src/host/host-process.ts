@@ -46,7 +46,9 @@ export interface HostProcessOptions {
 export type HostProcess = ReturnType<typeof startHostProcess>
 
 /** How a start ended: undefined when the host is ready, else what a request that waited for it is told. */
-export type StartFailure = Extract<RunOutcome, { status: 'failed' | 'host-died' }> | undefined
+export type StartFailure =
+  | Extract<RunOutcome, { status: 'failed' | 'host-died' | 'no-host' }>
+  | undefined
 
 interface ActiveRun {
   id: number
@@ -255,7 +257,7 @@ export function startHostProcess(options: HostProcessOptions) {
       finish(answer ?? (isAborted ? { status: 'aborted' } : { status: 'host-died', reason }))
     }
     // A process that left the group may still hold the other ends.
-    for (const stream of child.stdio) stream?.destroy()
+    for (const stream of child.stdio ?? []) stream?.destroy()
     gone.resolve()
   }
 
@@ -270,6 +272,7 @@ export function startHostProcess(options: HostProcessOptions) {
 
   function failureOfStart(reason: string, signal: NodeJS.Signals | null): StartFailure {
     if (unfit) return { status: 'failed', error: unfit.error, traceback: unfit.traceback }
+    if (spawnError && isShortage(spawnError)) return { status: 'no-host', reason }
     if (signal || killedBecause || spawnError) return { status: 'host-died', reason }
     const error = `The model host ${reason} while it loaded ${basename(options.module)}`
     return { status: 'failed', error, traceback: stderrTail.toString() || null }
@@ -296,7 +299,8 @@ export function startHostProcess(options: HostProcessOptions) {
    * before the next turn, and blames no host.
    */
   function watchHeart(): NodeJS.Timeout {
-    const heart = child.stdio[heartbeatFd] as Socket | null | undefined
+    // Without file descriptors left there are no streams at all.
+    const heart = child.stdio?.[heartbeatFd] as Socket | null | undefined
     let missed = 0
     heart?.on('data', () => {
       missed = 0
@@ -312,6 +316,11 @@ export function startHostProcess(options: HostProcessOptions) {
     // A message that does not arrive is followed by the end of the process, which is listened to.
     if (child.connected) child.send(message, () => {})
   }
+}
+
+/** The machine had no room for a process; another time it may. */
+function isShortage(error: Error): boolean {
+  return 'code' in error && ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(String(error.code))
 }
 
 function spawnHost(options: HostProcessOptions): ChildProcess {

@@ -69,6 +69,8 @@ export type RunOutcome =
   | { status: 'failed'; error: string; traceback: string | null }
   /** The process that ran the model ended or stopped answering: the run may be tried again. */
   | { status: 'host-died'; reason: string }
+  /** The machine has no room for another process at the moment; nothing ran. */
+  | { status: 'no-host'; reason: string }
   /** `signal` aborted, or the hosts were closed. */
   | { status: 'aborted' }
 

@@ -36,6 +36,9 @@ export interface RunsDeps {
   redact: (text: string) => string
 }
 
+/** How long a job waits when the machine has no room for a model host. */
+const noHostPauseMs = 2000
+
 /** What the training of a model leaves for its predictions, and for whoever asks where a result came from. */
 interface TrainingLineage {
   config: Record<string, unknown>
@@ -52,6 +55,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
 
   /** Everything of a run that is not its result, as a job's outcome. */
   function toFailure(outcome: Exclude<RunOutcome, { status: 'done' }>): JobOutcome {
+    if (outcome.status === 'no-host') return { status: 'retry', afterMs: noHostPauseMs }
     if (outcome.status !== 'failed') return outcome
     const { error, traceback } = outcome
     return { status: 'failed', error: redact(error), traceback: traceback && redact(traceback) }
