@@ -61,10 +61,13 @@ export function openSqlite(file: string): Database {
   /** Moves what was committed from the log into the database, where it is synced, and begins the log anew. */
   function renewLog() {
     writeHandle.pragma('busy_timeout = 0')
-    const [outcome] = writeHandle.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[]
-    writeHandle.pragma('busy_timeout = 5000')
-    if (outcome?.busy !== 0) throw unavailable()
-    isLogTrusted = true
+    try {
+      const [outcome] = writeHandle.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[]
+      if (outcome?.busy !== 0) throw unavailable()
+      isLogTrusted = true
+    } finally {
+      writeHandle.pragma('busy_timeout = 5000')
+    }
   }
   const writer = createWriter(writeQueries, {
     begin(durable) {
