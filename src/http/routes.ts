@@ -109,24 +109,34 @@ export function addEndpoint<Parts extends Partial<RequestParts> = RequestParts>(
         ...(problems && { problems }),
       },
     },
-    async handler(request, reply) {
-      const answer = await handler(request as never, reply)
-      return answer === reply || reply.sent ? reply : sendJson(reply, JSON.stringify(answer))
+    handler(request, reply) {
+      const answer = handler(request as never, reply)
+      if (!(answer instanceof Promise)) return settle(reply, answer)
+      return answer.then((value) => settle(reply, value))
     },
   })
 }
 
+/** Sends what a handler has answered, unless it did so itself. Gives the reply while it is under way, as the framework wants. */
+function settle(reply: FastifyReply, answer: unknown): FastifyReply | undefined {
+  if (answer !== reply && !reply.sent) sendJson(reply, JSON.stringify(answer))
+  return reply.sent ? undefined : reply
+}
+
 /**
- * Sends JSON text. As bytes, because to a text the framework adds a charset: JSON is UTF-8 by definition, and clients of the
- * contract know its type without one.
+ * Sends JSON text, with its type as it stands: a serializer of its own keeps the framework from adding a charset, which JSON does
+ * not have, and clients of the contract know the type without one. As text and not as bytes: the head and the body then leave in
+ * one write, which halves what a small answer costs.
  */
 export function sendJson(
   reply: FastifyReply,
   text: string,
   type = 'application/json',
 ): FastifyReply {
-  return reply.header('content-type', type).send(Buffer.from(text))
+  return reply.header('content-type', type).serializer(asItIs).send(text)
 }
+
+const asItIs = (text: string): string => text
 
 function toSchema(part: Part): JsonSchema {
   return '~standard' in part ? toJsonSchema(part as StandardSchemaV1) : part

@@ -9,7 +9,7 @@ import fastify, {
 import { ChapkitError, validationError } from '../errors.ts'
 import { noteBody } from '../http/routes.ts'
 import { parseJson } from '../kernel/json.ts'
-import type { Logger } from './log.ts'
+import { type Logger, RequestLog } from './log.ts'
 import { answerClientError, answerRouterError, useProblems } from './problem.ts'
 import { createRouteTable, ownRoutes, type RouteTable } from './routing.ts'
 import { createValidatorCompiler } from './validation.ts'
@@ -61,6 +61,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
       disableRequestLogging: true,
       requestIdLogLabel: 'request_id',
     }),
+    childLoggerFactory: (parent, bindings, options) =>
+      new RequestLog(parent as Logger, bindings, options),
     genReqId: newId,
     requestIdHeader: false,
     bodyLimit: maxBody,
@@ -74,7 +76,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     clientErrorHandler: (error, socket) => answerClientError(error, socket, newId()),
     frameworkErrors: (error, request, reply) => {
       // This answer goes past the framework's own headers.
-      reply.raw.setHeaders(new Map(Object.entries(commonHeaders(request.id))))
+      reply.raw.setHeaders(new Map([['x-request-id', request.id], ...commonHeaders]))
       answerRouterError(error, request as never, reply as never)
     },
   }) as unknown as FastifyInstance
@@ -149,12 +151,11 @@ function useStrictJson(app: FastifyInstance) {
   )
 }
 
-/** What every answer says. */
-const commonHeaders = (requestId: string) => ({
-  'x-request-id': requestId,
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-})
+/** What every answer says, apart from its `x-request-id`. */
+const commonHeaders = [
+  ['x-content-type-options', 'nosniff'],
+  ['referrer-policy', 'no-referrer'],
+] as const
 
 /** The router takes nothing for a parameter too: `/configs/` is no config without an id. */
 function hasEmptyParameter({ params }: FastifyRequest): boolean {
@@ -200,7 +201,8 @@ function countHosts(rawHeaders: readonly string[]): number {
 
 function useHeadersAndLog(app: FastifyInstance, quiet: (path: string) => boolean) {
   app.addHook('onRequest', (request, reply, done) => {
-    reply.headers(commonHeaders(request.id))
+    reply.header('x-request-id', request.id)
+    for (const [name, value] of commonHeaders) reply.header(name, value)
     // What is nowhere has no route whose hook could log it.
     if (request.is404 && !quiet(request.url)) {
       reply.raw.once('finish', () => logRequest.call(app, request, reply, () => {}))
@@ -214,10 +216,12 @@ function useHeadersAndLog(app: FastifyInstance, quiet: (path: string) => boolean
   })
 }
 
-const logRequest: onResponseHookHandler = (request, reply, done) => {
+const logRequest: onResponseHookHandler = function (request, reply, done) {
   const path = request.url.split('?', 1)[0] ?? ''
-  request.log.info(
+  // Not through the request's own log, which would be made for this line alone.
+  this.log.info(
     {
+      request_id: request.id,
       event: 'http.request.complete',
       method: request.method,
       path: path.slice(0, 500),

@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import pino, { type Logger } from 'pino'
 import type { Settings } from '../settings.ts'
 
@@ -53,6 +54,58 @@ export async function createLogger(
     options,
     pino.destination({ dest: 1, minLength: 4096, sync: false, periodicFlush: 1000 } as never),
   )
+}
+
+type Line = Parameters<Logger['info']>
+
+/** The log of one request, whose lines name it. Made with its first line: most requests write none of their own. */
+export class RequestLog implements FastifyBaseLogger {
+  readonly #parent: Logger
+  readonly #bindings: pino.Bindings
+  readonly #options: pino.ChildLoggerOptions
+  #own: Logger | undefined
+
+  constructor(parent: Logger, bindings: pino.Bindings, options: pino.ChildLoggerOptions) {
+    this.#parent = parent
+    this.#bindings = bindings
+    this.#options = options
+  }
+
+  get #log(): Logger {
+    this.#own ??= this.#parent.child(this.#bindings, this.#options)
+    return this.#own
+  }
+
+  get level(): string {
+    return this.#log.level
+  }
+  set level(level: string) {
+    this.#log.level = level
+  }
+  child(bindings: pino.Bindings, options?: pino.ChildLoggerOptions): Logger {
+    return this.#log.child(bindings, options) as Logger
+  }
+  fatal(...line: Line) {
+    this.#log.fatal(...line)
+  }
+  error(...line: Line) {
+    this.#log.error(...line)
+  }
+  warn(...line: Line) {
+    this.#log.warn(...line)
+  }
+  info(...line: Line) {
+    this.#log.info(...line)
+  }
+  debug(...line: Line) {
+    this.#log.debug(...line)
+  }
+  trace(...line: Line) {
+    this.#log.trace(...line)
+  }
+  silent(...line: Line) {
+    this.#log.silent(...line)
+  }
 }
 
 /** A request in the words of a terminal; other lines say what they are themselves. */

@@ -26,17 +26,28 @@ export function watchPace(server: Server, options: PaceOptions = {}): { stop(): 
   const now = () => performance.now()
   const connections = new Map<Socket, Watched>()
 
-  const begin = (socket: Socket, watched: Watched) =>
-    Object.assign(watched, { read: socket.bytesRead, written: sentBytes(socket), since: now() })
+  const begin = (socket: Socket, watched: Watched) => {
+    watched.read = socket.bytesRead
+    watched.written = sentBytes(socket)
+    watched.since = now()
+  }
 
   server.on('connection', (socket: Socket) => {
-    const watched = { request: undefined, response: undefined, read: 0, written: 0, since: now() }
-    connections.set(socket, watched)
+    connections.set(socket, {
+      request: undefined,
+      response: undefined,
+      read: 0,
+      written: 0,
+      since: now(),
+    })
     socket.once('close', () => connections.delete(socket))
   })
   server.on('request', (request, response) => {
     const watched = connections.get(request.socket)
-    if (watched) begin(request.socket, Object.assign(watched, { request, response }))
+    if (!watched) return
+    watched.request = request
+    watched.response = response
+    begin(request.socket, watched)
   })
 
   let lastLook = now()
