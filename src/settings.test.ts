@@ -14,7 +14,7 @@ test('an empty environment has a default for everything', () => {
     drainMs: 25_000,
     jobRetentionMs: 30 * 86_400_000,
     maxQueuedJobs: 10_000,
-    concurrency: { train: 1, predict: Math.max(1, availableParallelism() - 1) },
+    concurrency: { train: 1, predict: availableParallelism() },
     logLevel: 'info',
     logFormat: null,
   })

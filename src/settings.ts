@@ -95,7 +95,7 @@ export function parseSettings(environment: Record<string, string | undefined>): 
     maxQueuedJobs: env.CHAPKIT_MAX_QUEUED_JOBS,
     concurrency: {
       train: env.CHAPKIT_TRAIN_CONCURRENCY,
-      predict: env.CHAPKIT_PREDICT_CONCURRENCY ?? Math.max(1, availableParallelism() - 1),
+      predict: env.CHAPKIT_PREDICT_CONCURRENCY ?? availableParallelism(),
     },
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? null,

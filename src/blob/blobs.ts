@@ -13,6 +13,9 @@ import { sweepBlobs } from './sweep.ts'
 /** Bytes up to this size live in the database and commit with the row that names them: no files, no syncs of their own. */
 export const inlineLimit = 64 * 1024
 
+/** A row put again sooner than this is left as it is: to change its date, its bytes would be written anew. */
+const renewAfterMs = 3_600_000
+
 /** Bytes that are ready to be named by a row: small ones in memory, large ones already durable in the blob store. */
 export interface StagedBlob {
   hash: string
@@ -98,7 +101,7 @@ export function createBlobs({ database, store, now }: BlobsDeps) {
           crc32: checksum,
           bytes: inline,
         }))
-        await rows.keep(tx, kept, toTimestamp(now()))
+        await rows.keep(tx, kept, toTimestamp(now()), toTimestamp(now() - renewAfterMs))
       }
       const hashes = [...fresh.keys(), ...others]
       if (hashes.length > 0) await rows.refer(tx, hashes, owner)

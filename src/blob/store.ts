@@ -16,12 +16,17 @@ export const blobStore = {
       .where('hash', '=', hash)
       .executeTakeFirst(),
 
-  /** Adds rows, or renews the date of those that are there. */
-  keep: (db: Queries, blobs: readonly BlobRow[], now: string) =>
+  /** Adds rows, or renews the date of those that are there and were last put before `stale`. */
+  keep: (db: Queries, blobs: readonly BlobRow[], now: string, stale: string) =>
     db
       .insertInto('blob')
       .values(blobs.map((blob) => ({ ...blob, renewed_at: now })))
-      .onConflict((conflict) => conflict.column('hash').doUpdateSet({ renewed_at: now }))
+      .onConflict((conflict) =>
+        conflict
+          .column('hash')
+          .doUpdateSet({ renewed_at: now })
+          .where('blob.renewed_at', '<', stale),
+      )
       .execute(),
 
   refer: (db: Queries, hashes: readonly string[], owner: string) =>

@@ -260,9 +260,7 @@ test('a file is written in WAL mode with full syncs and foreign keys, and its re
     durable: false,
   })
   await database.write(async (tx) => expect(await ask(tx, 'synchronous')).toBe(2))
-  await expect(insert(1)(database.read)).rejects.toMatchObject({
-    cause: { code: 'SQLITE_READONLY' },
-  })
+  await expect(insert(1)(database.read)).rejects.toThrow('A write outside of database.write')
 })
 
 describe('migrations', () => {

@@ -23,18 +23,19 @@ type Handle = BetterSqlite.Database
 const minimumVersion = [3, 51, 3] as const
 
 /**
- * Opens an SQLite database: a file, or `:memory:`. A file has one connection for writing and one for reading (WAL, FULL);
- * a memory database has a single one, whose readers wait while a commit is being made.
+ * Opens an SQLite database: a file (WAL, FULL), or `:memory:`. There is one connection: readers wait while a commit is being
+ * made, which takes a turn of the event loop, and find the pages that the writer has just had in its hands. A connection of
+ * their own would drop all it knows with every commit of the other, and read it from the disk again.
  */
 export function openSqlite(file: string): Database {
   const memory = file === ':memory:'
   if (!memory) mkdirSync(dirname(file), { recursive: true })
-  const writeHandle = new BetterSqlite(file)
-  assertVersion(writeHandle)
+  const handle = new BetterSqlite(file)
+  assertVersion(handle)
   if (!memory) {
-    writeHandle.pragma('journal_mode = WAL')
-    writeHandle.pragma('journal_size_limit = 67108864')
-    writeHandle.pragma('wal_autocheckpoint = 1000')
+    handle.pragma('journal_mode = WAL')
+    handle.pragma('journal_size_limit = 67108864')
+    handle.pragma('wal_autocheckpoint = 1000')
   }
   for (const pragma of [
     'foreign_keys = ON',
@@ -43,14 +44,14 @@ export function openSqlite(file: string): Database {
     'cell_size_check = ON',
     'temp_store = MEMORY',
   ]) {
-    writeHandle.pragma(pragma)
+    handle.pragma(pragma)
   }
   // After WAL: better-sqlite3 is compiled to fall to NORMAL with the first statement in WAL mode.
-  writeHandle.prepare('SELECT 1').get()
-  writeHandle.pragma('synchronous = FULL')
+  handle.prepare('SELECT 1').get()
+  handle.pragma('synchronous = FULL')
 
-  const connection = sqliteConnection(writeHandle)
-  const writeQueries = kyselyOn(connection)
+  const { reading, writing } = sqliteConnections(handle)
+  const writeQueries = kyselyOn(writing)
   let syncing = true
   /**
    * False after a failed sync of the log: the kernel may have thrown away what it could not write, and the next sync would
@@ -60,63 +61,53 @@ export function openSqlite(file: string): Database {
 
   /** Moves what was committed from the log into the database, where it is synced, and begins the log anew. */
   function renewLog() {
-    writeHandle.pragma('busy_timeout = 0')
+    handle.pragma('busy_timeout = 0')
     try {
-      const [outcome] = writeHandle.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[]
+      const [outcome] = handle.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[]
       if (outcome?.busy !== 0) throw unavailable()
       isLogTrusted = true
     } finally {
-      writeHandle.pragma('busy_timeout = 5000')
+      handle.pragma('busy_timeout = 5000')
     }
   }
   const writer = createWriter(writeQueries, {
     begin(durable) {
       if (!isLogTrusted) renewLog()
       // The level of a WAL commit: FULL syncs the log, and with it every earlier commit; NORMAL leaves it to a later one.
-      if (durable !== syncing) writeHandle.pragma(`synchronous = ${durable ? 'FULL' : 'NORMAL'}`)
+      if (durable !== syncing) handle.pragma(`synchronous = ${durable ? 'FULL' : 'NORMAL'}`)
       syncing = durable
-      writeHandle.exec('BEGIN IMMEDIATE')
+      handle.exec('BEGIN IMMEDIATE')
     },
     commit() {
       try {
-        writeHandle.exec('COMMIT')
+        handle.exec('COMMIT')
       } catch (error) {
         isLogTrusted &&= !isFailedSync(error)
         throw error
       }
     },
-    rollback: () => void (writeHandle.inTransaction && writeHandle.exec('ROLLBACK')),
-    isOpen: () => writeHandle.inTransaction,
+    rollback: () => void (handle.inTransaction && handle.exec('ROLLBACK')),
+    isOpen: () => handle.inTransaction,
     toError: toStorageError,
   })
 
-  let readHandle: Handle | null = null
-  let read: Queries
-  if (memory) {
-    read = kyselyOn(connection, () => writer.idle())
-  } else {
-    readHandle = new BetterSqlite(file, { fileMustExist: true })
-    readHandle.pragma('query_only = ON')
-    readHandle.pragma('busy_timeout = 5000')
-    read = kyselyOn(sqliteConnection(readHandle))
-  }
+  const read = kyselyOn(reading, () => writer.idle())
 
   /** All or nothing: a process that ends half way leaves the database as it was. */
   async function migrate(step: (db: Queries) => Promise<void>) {
-    writeHandle.exec('BEGIN IMMEDIATE')
+    handle.exec('BEGIN IMMEDIATE')
     try {
       await step(writeQueries)
-      writeHandle.exec('COMMIT')
+      handle.exec('COMMIT')
     } catch (error) {
-      if (writeHandle.inTransaction) writeHandle.exec('ROLLBACK')
+      if (handle.inTransaction) handle.exec('ROLLBACK')
       throw error
     }
   }
 
   async function close() {
     await writer.close()
-    readHandle?.close()
-    writeHandle.close()
+    handle.close()
   }
 
   return {
@@ -168,8 +159,8 @@ function kyselyOn(
   })
 }
 
-/** Statements are compiled once per text: preparing costs more than most of them take to run. */
-function sqliteConnection(handle: Handle): DatabaseConnection {
+/** The two faces of one connection. Statements are compiled once per text: preparing costs more than most of them take to run. */
+function sqliteConnections(handle: Handle): Record<'reading' | 'writing', DatabaseConnection> {
   const statements = new Map<string, BetterSqlite.Statement>()
 
   function prepare(text: string): BetterSqlite.Statement {
@@ -182,10 +173,12 @@ function sqliteConnection(handle: Handle): DatabaseConnection {
     return statement
   }
 
-  return {
-    async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+  function connection(mayWrite: boolean): DatabaseConnection {
+    async function executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
       try {
         const statement = prepare(query.sql)
+        if (!mayWrite && !statement.readonly)
+          throw new Error(`A write outside of database.write: ${query.sql}`)
         if (statement.reader) return { rows: statement.all(query.parameters) as Row[] }
         const { changes, lastInsertRowid } = statement.run(query.parameters)
         return {
@@ -196,13 +189,17 @@ function sqliteConnection(handle: Handle): DatabaseConnection {
       } catch (error) {
         throw toStorageError(error)
       }
-    },
-    async *streamQuery<Row>(query: CompiledQuery): AsyncIterableIterator<QueryResult<Row>> {
-      // A statement of its own: the cached one would be busy until the reader is done.
-      for (const row of handle.prepare(query.sql).iterate(query.parameters))
-        yield { rows: [row as Row] }
-    },
+    }
+    return {
+      executeQuery,
+      // An open cursor would hold up every other statement of the connection.
+      async *streamQuery<Row>(query: CompiledQuery) {
+        yield await executeQuery<Row>(query)
+      },
+    }
   }
+
+  return { reading: connection(false), writing: connection(true) }
 }
 
 /** Storage that is full or failing, as an answer that says so; anything else as it came. */

@@ -28,7 +28,7 @@ export interface ProcessHostsOptions {
   idleMs?: number
   /**
    * A host is replaced after this many runs, for what models leak.
-   * @default 1000
+   * @default 10_000
    */
   recycleAfterRuns?: number
   /**
@@ -78,7 +78,7 @@ export function createProcessHosts({
   env,
   maximum = availableParallelism(),
   idleMs = 600_000,
-  recycleAfterRuns = 1000,
+  recycleAfterRuns = 10_000,
   recycleRssBytes = 1024 ** 3,
   execArgv = [],
   nice = 10,

@@ -60,7 +60,10 @@ export function createDispatcher({
   newToken,
   onError,
 }: DispatcherDeps) {
+  /** Runs by type, from the claim until the model has answered. */
   const active = new Map<string, number>()
+  /** Runs by type whose outcome is being written. */
+  const settling = new Map<string, number>()
   const runs = new Map<Promise<void>, AbortController>()
   /** Types that were rung for while all their runs were taken. */
   const again = new Set<string>()
@@ -69,51 +72,64 @@ export function createDispatcher({
   function fill(type: string) {
     const handler = handlers[type]
     if (!handler || stopping) return
-    if ((active.get(type) ?? 0) >= handler.concurrency) {
+    if (!isFree(type, handler.concurrency)) {
       // The claims under way may have looked before this job was there: they look again.
       again.add(type)
       return
     }
-    active.set(type, (active.get(type) ?? 0) + 1)
     const controller = new AbortController()
     const run = claimAndRun(type, handler.run, controller)
       .catch((error: unknown) => {
         onError(error, 'job.run.failed')
         setTimeout(() => fill(type), errorPause).unref()
-        return false
       })
-      .then((ran) => {
-        active.set(type, (active.get(type) ?? 1) - 1)
-        runs.delete(run)
-        if (again.delete(type) || ran) fill(type)
-      })
+      .finally(() => runs.delete(run))
     runs.set(run, controller)
   }
 
-  /** False when there was nothing to do. */
-  async function claimAndRun(
-    type: string,
-    run: JobHandler,
-    controller: AbortController,
-  ): Promise<boolean> {
-    const claim = await jobs.claim(type, newToken())
-    if (!claim) return false
-    fill(type)
-    const detach = jobs.attach(claim, controller)
-    const reporter = createReporter(claim, jobs, now, onError)
-    try {
-      const outcome = await runOnce(claim, run, controller, reporter).catch(
-        (thrown: unknown): JobOutcome => {
-          onError(thrown, 'job.handler.failed')
-          if (isStorageTrouble(thrown)) return { status: 'retry', afterMs: storagePause }
-          return { status: 'failed', error: describe(toError(thrown)), traceback: null }
-        },
-      )
-      await settleAtLast(claim, outcome, await reporter.close())
-    } finally {
-      detach()
+  /** Outcomes that the disk does not take hold the next runs up, so that they do not pile up in memory. */
+  function isFree(type: string, concurrency: number): boolean {
+    return count(active, type) + Math.max(0, count(settling, type) - concurrency) < concurrency
+  }
+
+  /** Takes a place among the runs of a type. Whoever gives it back looks what is next: after a run, or when rung for meanwhile. */
+  function takePlace(type: string): (hasRun: boolean) => void {
+    add(active, type, 1)
+    let isTaken = true
+    return (hasRun) => {
+      if (!isTaken) return
+      isTaken = false
+      add(active, type, -1)
+      if (again.delete(type) || hasRun) fill(type)
     }
-    return true
+  }
+
+  async function claimAndRun(type: string, run: JobHandler, controller: AbortController) {
+    const leave = takePlace(type)
+    try {
+      const claim = await jobs.claim(type, newToken())
+      if (!claim) return
+      fill(type)
+      const detach = jobs.attach(claim, controller)
+      const reporter = createReporter(claim, jobs, now, onError)
+      try {
+        const outcome = await runOnce(claim, run, controller, reporter).catch(
+          (thrown: unknown): JobOutcome => {
+            onError(thrown, 'job.handler.failed')
+            if (isStorageTrouble(thrown)) return { status: 'retry', afterMs: storagePause }
+            return { status: 'failed', error: describe(toError(thrown)), traceback: null }
+          },
+        )
+        const settled = settleAtLast(claim, outcome, reporter.close())
+        // The model is free: the claim of the next job goes to the disk together with the outcome of this one.
+        leave(true)
+        await settled
+      } finally {
+        detach()
+      }
+    } finally {
+      leave(false)
+    }
   }
 
   async function runOnce(
@@ -131,11 +147,23 @@ export function createDispatcher({
    * An outcome is not dropped because the disk is full: it is written when there is room again. One that can never be written,
    * such as a result that the tree of artifacts has no place for, fails its job: none is left running without a run.
    */
-  async function settleAtLast(claim: Claim, outcome: JobOutcome, last: LastReport) {
+  async function settleAtLast(claim: Claim, outcome: JobOutcome, closed: Promise<LastReport>) {
+    const { type } = claim
+    add(settling, type, 1)
+    try {
+      await settleUntilTaken(claim, outcome, await closed)
+    } finally {
+      add(settling, type, -1)
+      if (again.delete(type)) fill(type)
+    }
+  }
+
+  async function settleUntilTaken(claim: Claim, outcome: JobOutcome, last: LastReport) {
+    let wanted = outcome
     let isRefused = false
     for (;;) {
       try {
-        return await settle(claim, outcome, isRefused ? { lines: [], progress: null } : last)
+        return await settle(claim, wanted, isRefused ? { lines: [], progress: null } : last)
       } catch (error) {
         onError(error, 'job.settle.failed')
         if (isStorageTrouble(error)) {
@@ -144,7 +172,7 @@ export function createDispatcher({
         } else {
           if (isRefused || isStaleClaim(error)) return
           isRefused = true
-          outcome = { status: 'failed', error: notStored(error), traceback: null }
+          wanted = { status: 'failed', error: notStored(error), traceback: null }
         }
       }
     }
@@ -190,6 +218,10 @@ export function createDispatcher({
     active: (): Record<string, number> => Object.fromEntries(active),
   }
 }
+
+const count = (counts: ReadonlyMap<string, number>, type: string): number => counts.get(type) ?? 0
+const add = (counts: Map<string, number>, type: string, by: 1 | -1) =>
+  counts.set(type, count(counts, type) + by)
 
 /** What a run reported last and is not written yet. */
 interface LastReport {
