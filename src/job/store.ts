@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import { countRows, keyPosition } from '../db/paging.ts'
 import type { JobTable, Queries } from '../db/tables.ts'
 import type { PageRequest } from '../kernel/page.ts'
@@ -29,6 +29,10 @@ export const recordColumns = [
 export type JobRecordRow = Pick<JobRow, (typeof recordColumns)[number]>
 
 const linesPerStatement = 500
+
+/** Written into the statements rather than bound: only so are the indexes over some of the jobs used. */
+const pending = sql.lit('pending' as const)
+const running = sql.lit('running' as const)
 
 /**
  * The SQL of jobs. A claim carries a random token, and every later write of that run asks for it: a run that has been taken
@@ -62,7 +66,7 @@ export const jobStore = {
     const last = await db
       .selectFrom('job')
       .select('id')
-      .where('status', '=', 'pending')
+      .where('status', '=', pending)
       .where('type', '=', type)
       .limit(1)
       .offset(count - 1)
@@ -85,7 +89,7 @@ export const jobStore = {
     db
       .selectFrom('job')
       .selectAll()
-      .where('status', '=', 'pending')
+      .where('status', '=', pending)
       .where('type', '=', type)
       .where('run_at', '<=', now)
       .orderBy('priority', 'desc')
@@ -118,22 +122,22 @@ export const jobStore = {
     db
       .selectFrom('job')
       .selectAll()
-      .where('status', '=', 'running')
+      .where('status', '=', running)
       .where('boot', '!=', boot)
       .execute(),
 
   /** When pending jobs may run, by type: once for all that may already, and every later time. */
   pendingTimes: async (db: Queries, now: string) => {
-    const pending = db
+    const waiting = db
       .selectFrom('job')
       .select(({ fn }) => [
         'type',
         fn.min<string>('run_at').as('run_at'),
         fn.min<string>('id').as('id'),
       ])
-      .where('status', '=', 'pending')
-    const due = await pending.where('run_at', '<=', now).groupBy('type').execute()
-    const later = await pending.where('run_at', '>', now).groupBy(['type', 'run_at']).execute()
+      .where('status', '=', pending)
+    const due = await waiting.where('run_at', '<=', now).groupBy('type').execute()
+    const later = await waiting.where('run_at', '>', now).groupBy(['type', 'run_at']).execute()
     return [...due, ...later]
   },
 
@@ -143,7 +147,7 @@ export const jobStore = {
       .selectFrom('job')
       .select(['id', 'type'])
       .where('artifact_id', '=', artifactId)
-      .where('status', 'in', ['pending', 'running'])
+      .where('status', 'in', [pending, running])
       .executeTakeFirst(),
 
   /** An active job that works on something. */
@@ -152,7 +156,7 @@ export const jobStore = {
       .selectFrom('job')
       .select(['id', 'type'])
       .where('subject_id', '=', subjectId)
-      .where('status', 'in', ['pending', 'running'])
+      .where('status', 'in', [pending, running])
       .executeTakeFirst(),
 
   remove: async (db: Queries, id: string) => {
