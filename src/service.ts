@@ -300,6 +300,7 @@ function openHosts(
     env: environment,
     // One for every job that may run: with fewer, trainings that hold them all would hold up predictions.
     maximum: train + predict,
+    memoryLimit: settings.modelMemory,
     log: (message) => logger.info({ event: 'host' }, message),
   })
 }

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import { expect, test } from 'vitest'
 import { environmentNames, parseSettings } from './settings.ts'
 
@@ -15,9 +15,16 @@ test('an empty environment has a default for everything', () => {
     jobRetentionMs: 30 * 86_400_000,
     maxQueuedJobs: 10_000,
     concurrency: { train: 1, predict: availableParallelism() },
+    modelMemory: expect.any(Number),
     logLevel: 'info',
     logFormat: null,
   })
+})
+
+test('a model may take half of the memory unless it is said otherwise', () => {
+  const { modelMemory } = parseSettings({})
+  expect(modelMemory).toBeGreaterThan(0)
+  expect(modelMemory).toBeLessThanOrEqual(totalmem() / 2)
 })
 
 const given = {
@@ -36,6 +43,7 @@ const given = {
   CHAPKIT_MAX_QUEUED_JOBS: ['5', { maxQueuedJobs: 5 }],
   CHAPKIT_TRAIN_CONCURRENCY: ['2', { concurrency: { train: 2 } }],
   CHAPKIT_PREDICT_CONCURRENCY: ['4', { concurrency: { predict: 4 } }],
+  CHAPKIT_MODEL_MEMORY: ['1073741824', { modelMemory: 2 ** 30 }],
   LOG_LEVEL: ['debug', { logLevel: 'debug' }],
   LOG_FORMAT: ['json', { logFormat: 'json' }],
 } as const

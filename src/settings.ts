@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import { z } from 'zod'
 
 const number = (minimum: number, maximum: number) =>
@@ -33,6 +33,7 @@ const Environment = z.object({
   CHAPKIT_MAX_QUEUED_JOBS: wholeNumber(10_000, 1),
   CHAPKIT_TRAIN_CONCURRENCY: wholeNumber(1, 1),
   CHAPKIT_PREDICT_CONCURRENCY: number(1, 2 ** 31 - 1).optional(),
+  CHAPKIT_MODEL_MEMORY: number(128 * 1024 * 1024, Number.MAX_SAFE_INTEGER).optional(),
   LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   LOG_FORMAT: oneOf(['console', 'json']).optional(),
 })
@@ -59,6 +60,8 @@ export interface Settings {
   /** Pending jobs of one type beyond which a submit is refused with 429. */
   maxQueuedJobs: number
   concurrency: { train: number; predict: number }
+  /** Bytes of memory that the process of a model may take. */
+  modelMemory: number
   logLevel: z.infer<typeof Environment>['LOG_LEVEL']
   /** null: pretty on a terminal, JSON otherwise. */
   logFormat: 'console' | 'json' | null
@@ -97,9 +100,15 @@ export function parseSettings(environment: Record<string, string | undefined>): 
       train: env.CHAPKIT_TRAIN_CONCURRENCY,
       predict: env.CHAPKIT_PREDICT_CONCURRENCY ?? availableParallelism(),
     },
+    modelMemory: env.CHAPKIT_MODEL_MEMORY ?? Math.floor(memory() / 2),
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? null,
   }
+}
+
+/** Bytes of memory that this machine has, or this container. */
+function memory(): number {
+  return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
 }
 
 function toList(text = ''): string[] {

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { basename, extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -17,12 +18,15 @@ import { resolveOwnPackages } from './resolve.ts'
 type Message<From = FromHost> = From extends unknown ? Omit<From, 'chapkit'> : never
 
 const reportEveryMs = 100
+/** How much sooner than the service the kernel ends a host when the machine has no memory left; 1000 is the most. */
+const oomScore = 500
 
 await main(process.argv[2]!, JSON.parse(process.argv[3]!) as HostParameters)
 
 async function main(module: string, parameters: HostParameters): Promise<void> {
   writeSynchronously(process.stdout)
   writeSynchronously(process.stderr)
+  standBeforeService()
   let active: { id: number; controller: AbortController; events: BufferedEvents } | undefined
   let executor: Executor | undefined
   let isEnding = false
@@ -112,6 +116,16 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
 function writeSynchronously(stream: NodeJS.WriteStream): void {
   const { _handle } = stream as { _handle?: { setBlocking?(isBlocking: boolean): void } }
   _handle?.setBlocking?.(true)
+}
+
+/** Out of memory the kernel ends the process with the highest score: a job can run again, the service is for all. */
+function standBeforeService(): void {
+  const file = '/proc/self/oom_score_adj'
+  try {
+    writeFileSync(file, String(Math.min(1000, Number(readFileSync(file, 'utf8')) + oomScore)))
+  } catch {
+    // Not Linux, or not allowed: then the kernel chooses by size.
+  }
 }
 
 /** The runner of the user's module: of the service that it exports as default, or exported by itself. */

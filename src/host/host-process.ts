@@ -2,13 +2,20 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { basename } from 'node:path'
 import type { RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
-import { createLineSplitter, createLogLimit, type LineSplitter, type LogLimit } from './output.ts'
+import {
+  createLineSplitter,
+  createLogLimit,
+  type LineSplitter,
+  type LogLimit,
+  readInBites,
+} from './output.ts'
 import {
   type FromHost,
   type HostParameters,
   heartbeatFd,
   isFromHost,
   type ToHost,
+  tooLarge,
 } from './protocol.ts'
 
 /*
@@ -39,6 +46,8 @@ export interface HostProcessOptions {
   startTimeoutMs: number
   heartbeatTimeoutMs: number
   killSilent: boolean
+  /** Bytes of memory beyond which it is ended. */
+  memoryLimit: number
   /** Lines that belong to no run. */
   onLine: (line: string) => void
 }
@@ -84,12 +93,14 @@ export function startHostProcess(options: HostProcessOptions) {
   let between = createLogLimit((_, line) => options.onLine(line))
   const stdout = createLineSplitter((line) => onLine('stdout', line))
   const stderr = createLineSplitter((line) => onLine('stderr', line))
-  child.stdout?.on('data', (chunk: Buffer) => onOutput(stdout, chunk))
-  child.stderr?.on('data', (chunk: Buffer) => {
-    const tail = Buffer.concat([stderrTail, chunk.subarray(-tailBytes)])
-    stderrTail = Buffer.from(tail.subarray(-tailBytes))
-    onOutput(stderr, chunk)
-  })
+  const outputs = [
+    readInBites(child.stdout, (chunk) => onOutput(stdout, chunk)),
+    readInBites(child.stderr, (chunk) => {
+      const tail = Buffer.concat([stderrTail, chunk.subarray(-tailBytes)])
+      stderrTail = Buffer.from(tail.subarray(-tailBytes))
+      onOutput(stderr, chunk)
+    }),
+  ]
 
   const heartbeat = watchHeart()
   const startTimer = setTimeout(
@@ -151,6 +162,7 @@ export function startHostProcess(options: HostProcessOptions) {
       finish(outcome) {
         signal.removeEventListener('abort', cancel)
         flushOutput()
+        for (const output of outputs) output.relax()
         active = undefined
         between = createLogLimit((_, line) => options.onLine(line))
         resolve(outcome)
@@ -240,6 +252,7 @@ export function startHostProcess(options: HostProcessOptions) {
     clearTimeout(cancelTimer)
     run.answer = run.isAborted ? { status: 'aborted' } : message.outcome
     // What the run wrote before its answer lies in the pipes by now: one whole turn of the loop reads it.
+    for (const output of outputs) output.hurry()
     setImmediate(() => setImmediate(() => active === run && run.finish(run.answer!)))
   }
 
@@ -302,14 +315,22 @@ export function startHostProcess(options: HostProcessOptions) {
     // Without file descriptors left there are no streams at all.
     const heart = child.stdio?.[heartbeatFd] as Socket | null | undefined
     let missed = 0
-    heart?.on('data', () => {
+    heart?.on('data', (beats: Buffer) => {
       missed = 0
+      if (beats.includes(tooLarge)) onTooLarge()
     })
     heart?.on('error', () => {})
     return setInterval(() => {
       if (!isReady || !options.killSilent || ++missed <= silentChecks) return
       void kill(`stopped answering for ${options.heartbeatTimeoutMs / 1000} s`)
     }, options.heartbeatTimeoutMs / silentChecks)
+  }
+
+  /** It ends itself, and may have ended already. */
+  function onTooLarge(): void {
+    const mebibytes = Math.round(options.memoryLimit / 2 ** 20)
+    killedBecause ??= `took more than ${mebibytes} MiB of memory (CHAPKIT_MODEL_MEMORY)`
+    void kill(killedBecause)
   }
 
   function send(message: ToHost): void {
@@ -327,6 +348,7 @@ function spawnHost(options: HostProcessOptions): ChildProcess {
   const parameters: HostParameters = {
     servicePid: process.pid,
     heartbeatMs: Math.min(1000, options.heartbeatTimeoutMs / 5),
+    memoryLimit: options.memoryLimit,
   }
   const [file, ...flags] = options.command
   return spawn(file!, [...flags, options.entry, options.module, JSON.stringify(parameters)], {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -356,6 +356,29 @@ describe('the death of a host is told apart from a failure of the model', () => 
     await until(() => hosts.stats().restarts === 1)
   })
 
+  const mebibyte = 2 ** 20
+
+  test('one that fills memory outside of the heap is ended at its limit, and the next one is not', async () => {
+    const hosts = startHosts('behaviour', { memoryLimit: 400 * mebibyte })
+    expect(await start(hosts, behave({ do: 'buffers' })).outcome).toEqual({
+      status: 'host-died',
+      reason: 'took more than 400 MiB of memory (CHAPKIT_MODEL_MEMORY)',
+    })
+    expect(hosts.stats()).toMatchObject({ count: 0, restarts: 1 })
+    expect(await start(hosts, behave({ do: 'lastWords' })).outcome).toMatchObject({
+      status: 'done',
+    })
+  })
+
+  test('one that fills its heap runs out of memory before the limit, one that makes garbage does not', async () => {
+    const hosts = startHosts('behaviour', { memoryLimit: 400 * mebibyte })
+    expect(await start(hosts, behave({ do: 'memory' })).outcome).toEqual({
+      status: 'host-died',
+      reason: 'ran out of memory',
+    })
+    expect(await start(hosts, behave({ do: 'garbage' })).outcome).toMatchObject({ status: 'done' })
+  })
+
   test('SIGKILL from outside', async () => {
     const hosts = startHosts('behaviour')
     const run = start(hosts, behave({ do: 'loop' }))
@@ -583,6 +606,16 @@ describe('hosts', () => {
     const text = (await ps.stdout.toArray()).join('')
     expect(new Set(text.trim().split(/\s+/))).toEqual(new Set(['10']))
   })
+
+  test.runIf(existsSync('/proc/self/oom_score_adj'))(
+    'are what the kernel ends first when memory is short',
+    async () => {
+      const score = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'))
+      const hosts = startHosts('behaviour')
+      await hosts.warm()
+      expect(score(onlyPid(hosts))).toBe(Math.min(1000, score(process.pid) + 500))
+    },
+  )
 
   test('keep a model that they loaded, and are preferred for it', async () => {
     const loads = temporaryFile('loads')

@@ -2,12 +2,15 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { delimiter, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { getHeapStatistics } from 'node:v8'
 import type { HostStats, ModelHosts, RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
 import { type HostProcess, startHostProcess } from './host-process.ts'
 
 export type * from '../ml/run.ts'
 export { createInlineHosts } from './inline.ts'
 
+/** What node takes without a model, roughly. */
+const nodeBytes = 64 * 2 ** 20
 /** How long a host may take to clean up when it is asked to end. */
 const cleanupGraceMs = 5000
 
@@ -36,6 +39,12 @@ export interface ProcessHostsOptions {
    * @default 1 GiB
    */
   recycleRssBytes?: number
+  /**
+   * Bytes of memory beyond which a host is ended with what it runs; what a model starts in processes of its own is not
+   * counted.
+   * @default no limit
+   */
+  memoryLimit?: number
   /** Flags of node for the hosts, behind those that this process was started with. */
   execArgv?: readonly string[]
   /**
@@ -80,6 +89,7 @@ export function createProcessHosts({
   idleMs = 600_000,
   recycleAfterRuns = 10_000,
   recycleRssBytes = 1024 ** 3,
+  memoryLimit = Number.MAX_SAFE_INTEGER,
   execArgv = [],
   nice = 10,
   heartbeatTimeoutMs = 10_000,
@@ -89,7 +99,8 @@ export function createProcessHosts({
 }: ProcessHostsOptions): ModelHosts {
   const entry = fileURLToPath(new URL(`./entry${extname(import.meta.url)}`, import.meta.url))
   const flags = [...inheritedFlags(process.execArgv), ...execArgv]
-  const command = [...niceCommand(nice, env.PATH), process.execPath, ...flags]
+  const node = [process.execPath, ...heapFlags(memoryLimit), ...flags]
+  const command = [...niceCommand(nice, env.PATH), ...node]
 
   /** Hosts that run something or may be given something to run. */
   const hosts = new Set<HostProcess>()
@@ -195,6 +206,7 @@ export function createProcessHosts({
       startTimeoutMs,
       heartbeatTimeoutMs,
       killSilent,
+      memoryLimit,
       onLine: (line) => log(`model host: ${line}`),
     })
     hosts.add(host)
@@ -277,6 +289,16 @@ export function inheritedFlags(execArgv: readonly string[]): string[] {
     if (flag.startsWith('-')) isKept = !dropped.test(flag)
     return isKept
   })
+}
+
+/**
+ * V8 puts collecting garbage off while its own limit is far. Where ours is nearer it must know, or a model that makes
+ * garbage is ended for it. The rest is for what lies outside its heap.
+ */
+function heapFlags(memoryLimit: number): string[] {
+  const heapLimit = memoryLimit * 0.75 - nodeBytes
+  if (heapLimit >= getHeapStatistics().heap_size_limit) return []
+  return [`--max-old-space-size=${Math.floor(heapLimit / 2 ** 20)}`]
 }
 
 /** os.setPriority would change the main thread only: every thread of a process that `nice` started is nice. */

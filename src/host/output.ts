@@ -1,9 +1,13 @@
+import type { Readable } from 'node:stream'
 import type { LogStream } from '../ml/run.ts'
 
 /** Longest line that is kept; the rest of a longer one is cut off. */
 const maximumLineBytes = 8 * 1024
 /** What one run may say in all, before the rest is dropped. */
 const maximumRunBytes = 4 * 1024 * 1024
+/** What is read of a stream before there is a pause, and how long that is: 64 MiB a second at most. */
+const biteBytes = 256 * 1024
+const bitePauseMs = 4
 /** What a line costs besides its text, so that empty lines are not free. */
 const lineCost = 32
 
@@ -29,6 +33,34 @@ function cut(line: string): string {
   return line.length > maximumLineBytes ? `${line.slice(0, maximumLineBytes)}…` : line
 }
 
+/**
+ * Reads a stream in bites with pauses between: a model that prints without end has to wait, rather than everybody who waits
+ * for this thread.
+ */
+export function readInBites(stream: Readable | null, take: (chunk: Buffer) => void) {
+  let taken = 0
+  let isHurried = false
+  stream?.on('data', (chunk: Buffer) => {
+    take(chunk)
+    taken += chunk.length
+    if (isHurried || taken < biteBytes) return
+    taken = 0
+    stream.pause()
+    setTimeout(() => stream.resume(), bitePauseMs)
+  })
+
+  return {
+    /** Leaves the pauses out, to have at once what lies in the stream. */
+    hurry(): void {
+      isHurried = true
+      stream?.resume()
+    },
+    relax(): void {
+      isHurried = false
+    },
+  }
+}
+
 export type LineSplitter = ReturnType<typeof createLineSplitter>
 
 /**
@@ -43,8 +75,8 @@ export function createLineSplitter(emit: (line: string) => void) {
     write(chunk: Buffer): void {
       let start = 0
       for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-        hold(chunk.subarray(start, end))
-        finish()
+        if (begunBytes === 0) emit(text(chunk, start, end))
+        else finish(chunk.subarray(start, end))
         start = end + 1
       }
       if (start < chunk.length) hold(chunk.subarray(start))
@@ -52,7 +84,7 @@ export function createLineSplitter(emit: (line: string) => void) {
 
     /** Ends a line that has no line break yet. */
     flush(): void {
-      if (begunBytes > 0) finish()
+      if (begunBytes > 0) finish(Buffer.alloc(0))
     },
 
     /** Forgets what was begun. */
@@ -70,11 +102,17 @@ export function createLineSplitter(emit: (line: string) => void) {
     begunBytes += Math.min(part.length, room)
   }
 
-  function finish(): void {
-    const line = begun.length === 1 ? begun[0]! : Buffer.concat(begun)
+  function finish(rest: Buffer): void {
+    hold(rest)
+    const line = Buffer.concat(begun)
     begun = []
     begunBytes = 0
-    const length = line.at(-1) === 13 ? line.length - 1 : line.length
-    emit(line.toString('utf8', 0, length))
+    emit(text(line, 0, line.length))
   }
+}
+
+/** A line without its line break; of one that is too long, enough to see so. */
+function text(bytes: Buffer, start: number, end: number): string {
+  const last = bytes[end - 1] === 13 && end > start ? end - 1 : end
+  return bytes.toString('utf8', start, Math.min(last, start + maximumLineBytes + 1))
 }

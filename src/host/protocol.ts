@@ -12,6 +12,8 @@ export interface HostParameters {
   servicePid: number
   /** Milliseconds between two heartbeats. */
   heartbeatMs: number
+  /** Bytes of memory beyond which the host ends itself. */
+  memoryLimit: number
 }
 
 export type ToHost =
@@ -41,6 +43,9 @@ export type FromHost = { chapkit: 'host' } & (
 
 /** File descriptor that a host writes its heartbeats to. */
 export const heartbeatFd = 4
+export const heartbeat = '.'
+/** Stands in place of the last heartbeat of a host that takes more memory than it may. */
+export const tooLarge = '!'
 
 export function isFromHost(message: unknown): message is FromHost {
   return (
