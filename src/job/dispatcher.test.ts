@@ -320,6 +320,34 @@ describe('reports', () => {
     ])
   })
 
+  test('are written in portions, so that requests wait for one of them only', async () => {
+    const { submit, jobs, ends } = await start({
+      handlers: {
+        train: {
+          concurrency: 1,
+          run: async (claim, context) => {
+            for (let line = 0; line < 3000; line++) context.log('log', `line ${line}`)
+            return done(claim, context)
+          },
+        },
+      },
+    })
+    const report = vi.spyOn(jobs, 'report')
+    const append = vi.spyOn(jobs, 'appendReport')
+    const { id } = await submit()
+    await ends(id)
+    const portions = [
+      ...report.mock.calls.map(([, , lines]) => lines),
+      ...append.mock.calls.map(([, , { lines }]) => lines),
+    ].map((lines) => lines.length)
+    expect(portions.reduce((sum, each) => sum + each, 0)).toBe(3000)
+    expect(Math.max(...portions)).toBeLessThanOrEqual(500)
+    const { items } = await jobs.logs(id, 0, 3000)
+    expect(items.map(({ line }) => line)).toEqual(
+      Array.from({ length: 3000 }, (_, line) => `line ${line}`),
+    )
+  })
+
   test('of a second run go on where those of the first one ended', async () => {
     const { submit, jobs, ends } = await start({
       handlers: {

@@ -44,6 +44,8 @@ export interface DispatcherDeps {
 const maximumLines = 20_000
 /** How often what a run reports is written, in milliseconds. */
 const reportInterval = 250
+/** Lines in one write: requests wait no longer than one takes. */
+const linesPerWrite = 500
 /** How long to wait after a failing database before asking it again. */
 const errorPause = 1000
 /** How long to wait before trying again what the disk refused. */
@@ -237,21 +239,32 @@ function createReporter(claim: Claim, jobs: Jobs, now: Clock, onError: Dispatche
   let seq = lastSeq
   let isClosed = false
   let timer: NodeJS.Timeout | undefined
-  let writing: Promise<void> | undefined
+  let writing = Promise.resolve()
 
   function schedule() {
     timer ??= setTimeout(() => {
       timer = undefined
-      const reported = lines
+      writing = writing.then(() => write(lines.length))
+    }, reportInterval)
+  }
+
+  /** Writes what was reported last and so many lines, or stops at the first write that fails. */
+  async function write(count: number): Promise<void> {
+    let left = count
+    do {
+      const reported = lines.splice(0, Math.min(left, linesPerWrite))
       const latest = progress
-      lines = []
       progress = null
-      writing = jobs.report(claim, latest, reported).catch((error: unknown) => {
+      left -= reported.length
+      try {
+        await jobs.report(claim, latest, reported)
+      } catch (error) {
         onError(error, 'job.report.failed')
         // What a full disk refused goes with the next report, at the latest with the end of the job.
         if (isStorageTrouble(error)) lines = [...reported, ...lines]
-      })
-    }, reportInterval)
+        return
+      }
+    } while (left > 0)
   }
 
   return {
@@ -276,6 +289,7 @@ function createReporter(claim: Claim, jobs: Jobs, now: Clock, onError: Dispatche
       isClosed = true
       clearTimeout(timer)
       await writing
+      if (lines.length > linesPerWrite) await write(lines.length - linesPerWrite)
       return { lines, progress }
     },
   }
