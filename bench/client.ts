@@ -94,6 +94,28 @@ export async function train(client: Client, configId: string, data: object): Pro
   return artifact_id
 }
 
+const healthEveryMs = 20
+
+/**
+ * What /health took, in milliseconds, asked 50 times a second whether or not earlier answers are there: a stall cannot
+ * hide requests.
+ */
+export async function healthTimes(client: Client, seconds: number): Promise<number[]> {
+  const times: number[] = []
+  const waiting: Promise<void>[] = []
+  const start = performance.now()
+  for (let due = start; due < start + seconds * 1000; due += healthEveryMs) {
+    await pause(Math.max(0, due - performance.now()))
+    // Not from `due`: a late timer of ours is no fault of the service.
+    const asked = performance.now()
+    waiting.push(
+      client.send('GET', '/health').then(() => void times.push(performance.now() - asked)),
+    )
+  }
+  await Promise.all(waiting)
+  return times
+}
+
 /** Requests per second of `connections` clients that each wait for their answer. */
 export async function load(
   options: { url: string; connections: number; seconds: number } & Pick<

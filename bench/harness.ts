@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 
 export const root = join(import.meta.dirname, '..')
@@ -23,6 +24,8 @@ export interface Running {
   pid: number
   /** From the start of the process to its first line with an address. */
   startMs: number
+  /** Addresses of the debuggers that it and its hosts have opened, where `--inspect` told them to. */
+  debuggers: ReadonlySet<string>
   stop(): Promise<void>
 }
 
@@ -97,8 +100,13 @@ async function startServer(args: string[], env: Record<string, string>): Promise
   void gone.then(() => children.delete(child))
 
   const said = Promise.withResolvers<string>()
+  const debuggers = new Set<string>()
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', (line) => {
+      const [address] = /ws:\/\/127\.0\.0\.1:\d+\/[\w-]+/.exec(line) ?? []
+      if (address) debuggers.add(address)
+    })
     stream.setEncoding('utf8').on('data', (text: string) => {
       // Read to the end all the same: a full pipe would stop the service.
       if (output.length > 20_000) return
@@ -119,7 +127,7 @@ async function startServer(args: string[], env: Record<string, string>): Promise
   }
   try {
     const url = await said.promise
-    return { url, pid: child.pid!, startMs: performance.now() - start, stop }
+    return { url, pid: child.pid!, startMs: performance.now() - start, debuggers, stop }
   } catch (error) {
     await stop()
     throw error
@@ -170,6 +178,18 @@ export function processorTimeOf(pid: number): number {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   // In hundredths of a second: user and system.
   return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
+/** Processes that a process has started and that are there, and those that they have started. */
+export function descendantsOf(pid: number): number[] {
+  const children = (of: number): number[] =>
+    readdirSync(`/proc/${of}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${of}/task/${thread}/children`, 'utf8')
+        .split(' ')
+        .filter(Boolean)
+        .map(Number),
+    )
+  return children(pid).flatMap((child) => [child, ...descendantsOf(child)])
 }
 
 /** Proportional memory of one process, in MB; shared pages count by their share. */

@@ -23,9 +23,11 @@ import { health } from './programs/health.ts'
 import { healthTraining } from './programs/health-training.ts'
 import { importTime } from './programs/import.ts'
 import { ingestion } from './programs/ingestion.ts'
+import { isolation } from './programs/isolation.ts'
 import { roundTrips, throughput } from './programs/jobs.ts'
 import { list } from './programs/list.ts'
 import { memory } from './programs/memory.ts'
+import { memoryGrowth } from './programs/memory-growth.ts'
 import { million } from './programs/million.ts'
 import { openapi } from './programs/openapi.ts'
 import { slowDisk } from './programs/slow-disk.ts'
@@ -36,6 +38,7 @@ import { validation } from './programs/validation.ts'
 const programs: readonly Program[] = [
   coldStart,
   memory,
+  memoryGrowth,
   health,
   configs,
   roundTrips,
@@ -44,6 +47,7 @@ const programs: readonly Program[] = [
   list,
   bodyBlock,
   healthTraining,
+  isolation,
   million,
   slowDisk,
   validation,
