@@ -21,7 +21,7 @@ import {
   maximumServiceDeaths,
   type NewJob,
 } from './jobs.ts'
-import { isFinal, type JobStatus } from './schema.ts'
+import { canMove, isFinal, type JobStatus, type LogLine } from './schema.ts'
 
 const dayMs = 86_400_000
 
@@ -37,6 +37,9 @@ async function openData() {
   await migrate(database)
   await database.migrate(async (db) => {
     await sql`create table result (job_id text, attempt integer)`.execute(db)
+    await sql`create table move (origin text, target text)`.execute(db)
+    await sql`create trigger job_moved after update of status on job
+      begin insert into move values (old.status, new.status); end`.execute(db)
   })
   const now = fakeClock()
   const blobs = createBlobs({ database, store: memoryBlobs({ now }), now })
@@ -667,7 +670,7 @@ const commands = [
       which,
       (jobs, claim) => jobs.hostDied(claim, 'killed'),
       (job) => {
-        job.hostDeaths++
+        if (!job.cancel) job.hostDeaths++
         back(job)
         if (!job.cancel && job.hostDeaths >= maximumHostDeaths) job.status = 'failed'
       },
@@ -694,11 +697,17 @@ const commands = [
     }),
   ),
   fc.nat(20).map((which) =>
-    command(`remove #${which}`, async (model, { service }) => {
+    command(`remove #${which}`, async (model, { service, claims }) => {
       const job = model.jobs[which % model.jobs.length]
-      // The removal of a running job waits for its run: that has a test of its own.
-      if (!job || job.status === 'running') return
-      await service.jobs.remove(job.id)
+      if (!job) return
+      const holder = claims.find(({ token }) => token === job.token)
+      const removing = service.jobs.remove(job.id)
+      if (holder) {
+        // The removal waits for the run, which has been told to stop by the time it says something.
+        await service.jobs.report(holder, null, [])
+        await service.jobs.handBack(holder)
+      }
+      await removing
       model.jobs = model.jobs.filter((each) => each !== job)
     }),
   ),
@@ -735,6 +744,84 @@ const commands = [
   ),
 ]
 
+/** A job as those who speak at once should find it. */
+interface HeardJob extends ReturnType<typeof fresh> {
+  id: string
+  type: string
+}
+
+const fresh = () => ({
+  status: 'pending' as JobStatus,
+  attempt: 0,
+  token: null as string | null,
+  cancel: false,
+  hostDeaths: 0,
+  progress: null as string | null,
+  lines: [] as number[],
+})
+
+/** A claim, and the start of the service that it was made on: one that is long gone may still speak. */
+type Held = Claim & { jobs: Jobs }
+
+type Said = 'complete' | 'fail' | 'hand back' | 'host died' | 'progress' | 'lines' | 'heartbeat'
+
+const withLine = (claim: Claim, line: LogLine, jobs: Jobs) => (tx: Queries) =>
+  jobs.appendReport(tx, claim, { lines: [line], progress: null })
+
+const sayingsOf: Record<Said, (jobs: Jobs, claim: Claim, line: LogLine) => Promise<void>> = {
+  complete: (jobs, claim, line) =>
+    jobs.complete(claim, async (tx) => {
+      await withLine(claim, line, jobs)(tx)
+      await storeResult(claim)(tx)
+    }),
+  fail: (jobs, claim, line) => jobs.fail(claim, 'Error: own', null, withLine(claim, line, jobs)),
+  'hand back': (jobs, claim, line) => jobs.handBack(claim, withLine(claim, line, jobs)),
+  'host died': (jobs, claim, line) => jobs.hostDied(claim, 'killed', withLine(claim, line, jobs)),
+  progress: (jobs, claim, { seq }) => jobs.report(claim, { fraction: null, message: `${seq}` }, []),
+  lines: (jobs, claim, line) => jobs.report(claim, null, [line]),
+  heartbeat: (jobs, claim) => jobs.report(claim, null, []),
+}
+
+const backOrCanceled = (job: HeardJob) =>
+  Object.assign(job, {
+    status: job.cancel ? 'canceled' : 'pending',
+    token: null,
+    ...(!job.cancel && { progress: null }),
+  })
+
+/** What the holder of a job says. */
+function hear(job: HeardJob, what: Said, { seq }: LogLine) {
+  if (what === 'heartbeat') return
+  if (what === 'progress') {
+    job.progress = JSON.stringify({ fraction: null, message: `${seq}` })
+    return
+  }
+  job.lines.push(seq)
+  if (what === 'lines') return
+  job.token = null
+  if (what === 'complete') job.status = 'completed'
+  else if (what === 'fail') job.status = 'failed'
+  else if (what === 'host died' && !job.cancel && ++job.hostDeaths >= maximumHostDeaths)
+    job.status = 'failed'
+  else backOrCanceled(job)
+}
+
+const round = fc.record({
+  claimants: fc.array(fc.constantFrom('train', 'predict'), { maxLength: 3 }),
+  sayings: fc.array(
+    fc.record({
+      what: fc.constantFrom<Said | 'cancel' | 'restart'>(
+        ...(Object.keys(sayingsOf) as Said[]),
+        'cancel',
+        'restart',
+      ),
+      who: fc.nat(7),
+      whose: fc.option(fc.nat(7), { freq: 4 }),
+    }),
+    { maxLength: 5 },
+  ),
+})
+
 describe('whatever happens', () => {
   let data: Data
   beforeAll(async () => {
@@ -744,19 +831,36 @@ describe('whatever happens', () => {
 
   async function clear() {
     await data.database.write(async (tx) => {
-      for (const table of ['job', 'job_log', 'blob', 'blob_ref', 'result'])
+      for (const table of ['job', 'job_log', 'blob', 'blob_ref', 'result', 'move'])
         await sql`delete from ${sql.table(table)}`.execute(tx)
     })
+  }
+
+  async function expectLegalMoves() {
+    const { rows } = await sql<{ origin: JobStatus; target: JobStatus }>`
+      select distinct origin, target from move`.execute(data.database.read)
+    expect(rows.filter(({ origin, target }) => !canMove(origin, target))).toEqual([])
   }
 
   async function compare(model: Model) {
     const { database } = data
     const rows = await database.read.selectFrom('job').selectAll().orderBy('id').execute()
-    expect(rows.map(({ id, status, attempt, token }) => ({ id, status, attempt, token }))).toEqual(
+    expect(
+      rows.map((row) => ({
+        ...{ id: row.id, status: row.status, attempt: row.attempt, token: row.token },
+        ...{ hostDeaths: row.host_deaths, serviceDeaths: row.service_deaths },
+        ...{ cancel: row.cancel_requested === 1, finishedAt: row.finished_at },
+        runAt: Date.parse(row.run_at),
+      })),
+    ).toEqual(
       model.jobs
-        .map(({ id, status, attempt, token }) => ({ id, status, attempt, token }))
+        .map(({ type, priority, results: _, finishedAt, ...job }) => ({
+          ...job,
+          finishedAt: isFinal(job.status) ? toTimestamp(finishedAt) : null,
+        }))
         .sort((a, b) => (a.id < b.id ? -1 : 1)),
     )
+    await expectLegalMoves()
     for (const job of model.jobs) {
       expect(await results(database, job.id)).toBe(job.results)
       expect(job.results).toBe(job.status === 'completed' ? 1 : 0)
@@ -794,8 +898,101 @@ describe('whatever happens', () => {
           expect(isFinal(status)).toBe(true)
           expect(await results(data.database, id)).toBe(status === 'completed' ? 1 : 0)
         }
+        await expectLegalMoves()
       }),
-      { numRuns: 2000 },
+      { numRuns: 10_000 },
     )
-  })
+  }, 600_000)
+
+  test('of all who ever held a job only the one who holds it now is heard, however many speak at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(round, { minLength: 1, maxLength: 5 }), async (rounds) => {
+        await clear()
+        let service = startOn(data)
+        const held: Held[] = []
+        const jobs = await Promise.all(
+          ['train', 'predict'].map(async (type) => {
+            const { id } = await submitTo(service.jobs, data.newId(), { type })
+            return { id, type, ...fresh() }
+          }),
+        )
+        let lines = 0
+        for (const { claimants, sayings } of rounds) {
+          const claims = await Promise.all(
+            claimants.map((type) => service.jobs.claim(type, service.newToken())),
+          )
+          for (const [index, claim] of claims.entries()) {
+            const job = jobs.find(({ type }) => type === claimants[index])
+            const isFree = job?.status === 'pending'
+            expect(claim?.id).toBe(isFree ? job.id : undefined)
+            if (!claim || !job) continue
+            Object.assign(job, { status: 'running', attempt: job.attempt + 1, progress: null })
+            job.token = claim.token
+            expect(claim.attempt).toBe(job.attempt)
+            held.push({ ...claim, jobs: service.jobs })
+          }
+
+          const expected: boolean[] = []
+          const said = sayings.map(({ what, who, whose }) => {
+            if (what === 'restart') {
+              service = startOn(data)
+              for (const job of jobs) if (job.status === 'running') backOrCanceled(job)
+              expected.push(true)
+              return service.jobs.takeOver()
+            }
+            const speaker = held[who % held.length]
+            if (!speaker) return undefined
+            const job = jobs.find(({ id }) => id === speaker.id)!
+            if (what === 'cancel') {
+              expected.push(!isFinal(job.status))
+              const { status } = job
+              if (!isFinal(status)) job.cancel = true
+              if (status === 'pending') job.status = 'canceled'
+              return service.jobs.cancel(job.id)
+            }
+            // Mostly with the claim that they got; else with another's, as old or as new as it may be.
+            const { token, attempt } = held[whose ?? who % held.length] ?? speaker
+            const line = { seq: ++lines, time: 'now', stream: 'log', line: what } as const
+            const isHeard = job.status === 'running' && job.token === token
+            expected.push(isHeard)
+            if (isHeard) hear(job, what, line)
+            return sayingsOf[what](speaker.jobs, { ...speaker, token, attempt }, line)
+          })
+          const outcomes = await Promise.allSettled(said.filter((saying) => saying !== undefined))
+          expect(outcomes.map(({ status }) => status === 'fulfilled')).toEqual(expected)
+          for (const outcome of outcomes)
+            if (outcome.status === 'rejected') expect(outcome.reason.code).toBe('conflict')
+          await compareHeard(jobs)
+        }
+      }),
+      { numRuns: 10_000 },
+    )
+  }, 600_000)
+
+  /** Nothing of what was refused has left a trace, and all that was heard is there. */
+  async function compareHeard(jobs: HeardJob[]) {
+    const { read } = data.database
+    const rows = await read.selectFrom('job').selectAll().orderBy('id').execute()
+    expect(
+      rows.map(({ id, type, status, attempt, token, host_deaths, progress }) => ({
+        ...{ id, type, status, attempt, token, hostDeaths: host_deaths, progress },
+      })),
+    ).toEqual(
+      jobs.map(({ id, type, status, attempt, token, hostDeaths, progress }) => ({
+        ...{ id, type, status, attempt, token, hostDeaths, progress },
+      })),
+    )
+    const kept = await read.selectFrom('job_log').select(['job_id', 'seq']).orderBy('seq').execute()
+    expect(kept).toEqual(
+      jobs
+        .flatMap(({ id, lines }) => lines.map((seq) => ({ job_id: id, seq })))
+        .sort((a, b) => a.seq - b.seq),
+    )
+    const { rows: stored } = await sql<{ job_id: string }>`
+      select job_id from result order by job_id`.execute(read)
+    expect(stored.map(({ job_id }) => job_id)).toEqual(
+      jobs.filter(({ status }) => status === 'completed').map(({ id }) => id),
+    )
+    await expectLegalMoves()
+  }
 })
