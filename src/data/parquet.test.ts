@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { ChapkitError } from '../errors.ts'
 import { frameToParquet, parquetToFrame } from './parquet.ts'
 import type { Cell } from './schema.ts'
@@ -88,4 +88,64 @@ test('nested values are refused by column and row', async () => {
   await expect(parquetToFrame(new Uint8Array(file))).rejects.toThrow(
     'column `tags`, got an object in row 0',
   )
+})
+
+async function fileOfDates(day: number, time: bigint): Promise<Uint8Array> {
+  const { parquetWriteBuffer } = await import('hyparquet-writer')
+  const required = { repetition_type: 'REQUIRED' } as const
+  const file = parquetWriteBuffer({
+    columnData: [
+      { name: 'day', data: [day] },
+      { name: 'time', data: [time] },
+    ],
+    schema: [
+      { name: 'root', num_children: 2 },
+      { name: 'day', type: 'INT32', converted_type: 'DATE', ...required },
+      { name: 'time', type: 'INT64', converted_type: 'TIMESTAMP_MILLIS', ...required },
+    ],
+  })
+  return new Uint8Array(file)
+}
+
+test('days before the year 0 and after 9999 are whole', async () => {
+  const dayOf = (date: string) => Date.parse(date) / 86_400_000
+  for (const date of ['-000001-12-31', '0000-01-01', '9999-12-31', '+010000-01-01']) {
+    const { data } = await parquetToFrame(await fileOfDates(dayOf(date), 0n))
+    expect(data[0]![0]).toBe(date)
+  }
+})
+
+test('a time that no date holds is refused by column and row', async () => {
+  await expect(parquetToFrame(await fileOfDates(0, 2n ** 62n))).rejects.toMatchObject({
+    code: 'validation-failed',
+    message: expect.stringContaining('in column `time`'),
+  })
+})
+
+test('two columns of one name are refused', async () => {
+  const { parquetWriteBuffer } = await import('hyparquet-writer')
+  const columnData = [
+    { name: 'a', data: ['x'] },
+    { name: 'a', data: ['y'] },
+  ]
+  const file = new Uint8Array(parquetWriteBuffer({ columnData }))
+  await expect(parquetToFrame(file)).rejects.toThrow(
+    'each column once in the Parquet file, got "a"',
+  )
+})
+
+test('a file whose columns are damaged, one of them in its name too, leaves no failure unheard', async () => {
+  const unheard: unknown[] = []
+  const hear = (reason: unknown) => void unheard.push(reason)
+  process.on('unhandledRejection', hear)
+  onTestFinished(() => void process.off('unhandledRejection', hear))
+  const bytes = await frameToParquet({ columns: ['first', 'second'], data: [['x', 'y']] })
+  const file = Buffer.from(bytes)
+  // The last time is in the chunk, the first in the schema.
+  file.write('sekond', file.lastIndexOf('second'))
+  file.fill(0xff, 4, 60)
+
+  await expect(parquetToFrame(file)).rejects.toMatchObject({ code: 'validation-failed' })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(unheard).toEqual([])
 })

@@ -1,3 +1,4 @@
+import type { FileMetaData, SchemaTree } from 'hyparquet'
 import type { BasicType } from 'hyparquet-writer/src/types.js'
 import { ChapkitError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
@@ -21,8 +22,9 @@ export async function frameToParquet(frame: FrameJson): Promise<Uint8Array> {
 
 /**
  * Reads a Parquet file with any of the usual codecs. Integers that do not fit a number make their column text, dates
- * become `YYYY-MM-DD`, timestamps ISO 8601 in UTC. A file that is no Parquet, and lists or structs in a column, are
- * `validation-failed`.
+ * become `YYYY-MM-DD`, timestamps ISO 8601 in UTC. A byte order mark in front of a column's name is not kept. A file
+ * that is no Parquet, two columns of one name, lists or structs in a column, and times that JavaScript has no date for
+ * are `validation-failed`.
  */
 export async function parquetToFrame(bytes: Uint8Array): Promise<FrameJson> {
   const table = await readParquet(bytes)
@@ -55,9 +57,17 @@ export async function readParquet(bytes: Uint8Array): Promise<CellColumns> {
   const found = new Map<string, unknown[]>()
   try {
     const metadata = hyparquet.parquetMetadata(file)
-    for (const { element } of hyparquet.parquetSchema(metadata).children) {
+    const schema = hyparquet.parquetSchema(metadata)
+    for (const { element } of schema.children) {
+      if (found.has(element.name)) {
+        throw new ChapkitError(
+          'validation-failed',
+          `Expected each column once in the Parquet file, got ${show(element.name)} again`,
+        )
+      }
       found.set(element.name, [])
     }
+    assertChunks(metadata, schema)
     await hyparquet.parquetRead({
       file,
       metadata,
@@ -69,6 +79,7 @@ export async function readParquet(bytes: Uint8Array): Promise<CellColumns> {
       },
     })
   } catch (cause) {
+    if (cause instanceof ChapkitError) throw cause
     const start = show(new TextDecoder('latin1').decode(bytes.subarray(0, 16)))
     throw new ChapkitError(
       'validation-failed',
@@ -80,6 +91,23 @@ export async function readParquet(bytes: Uint8Array): Promise<CellColumns> {
     columns: [...found.keys()],
     cells: Array.from(found, ([name, values]) => toCells(values, name)),
   }
+}
+
+/**
+ * Chunks must be those of the schema, each once. The reader would begin with others too and never look at how that ended:
+ * a failure that nobody looks at ends the process.
+ */
+function assertChunks(metadata: FileMetaData, schema: SchemaTree): void {
+  const leaves = new Set(leafPaths(schema))
+  for (const group of metadata.row_groups) {
+    const paths = group.columns.map((chunk) => chunk.meta_data?.path_in_schema.join('.') ?? '')
+    const stray = paths.find((path, at) => !leaves.has(path) || paths.indexOf(path) < at)
+    if (stray !== undefined) throw new Error(`unexpected column chunk ${stray}`)
+  }
+}
+
+function leafPaths({ path, children }: SchemaTree): string[] {
+  return children.length === 0 ? [path.join('.')] : children.flatMap(leafPaths)
 }
 
 function parquetValues(column: Column): {
@@ -134,7 +162,7 @@ function plainCell(value: unknown, name: string, row: number): Cell {
       return null
     default:
       if (value === null) return null
-      if (value instanceof Date) return value.toISOString()
+      if (value instanceof Date) return isoTime(value, name, row)
       throw new ChapkitError(
         'validation-failed',
         `Expected plain values in column \`${name}\`, got ${show(value)} in row ${row}; flatten lists and structs first`,
@@ -142,6 +170,15 @@ function plainCell(value: unknown, name: string, row: number): Cell {
   }
 }
 
+function isoTime(time: Date, name: string, row: number): string {
+  if (!Number.isNaN(time.getTime())) return time.toISOString()
+  throw new ChapkitError(
+    'validation-failed',
+    `Expected times up to the year 275760 in column \`${name}\`, got a later one, or one as early, in row ${row}`,
+  )
+}
+
 function isoDay(days: number): string {
-  return new Date(days * 86_400_000).toISOString().slice(0, 10)
+  // Years before 0 and after 9999 have a sign and six digits.
+  return new Date(days * 86_400_000).toISOString().split('T')[0]!
 }
