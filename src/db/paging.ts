@@ -10,6 +10,9 @@ export interface KeyPosition {
   id: string
 }
 
+/** A ULID can name later times, but their text would sort before all others: it begins with a sign. */
+const lastTime = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+
 /**
  * The place of an entity in its list. One that has been deleted since still has a place: the time in its id, which is when
  * the service made it.
@@ -18,7 +21,7 @@ export async function keyPosition(
   id: string,
   find: () => Promise<{ at: string } | undefined>,
 ): Promise<KeyPosition> {
-  return { at: (await find())?.at ?? toTimestamp(decodeTime(id)), id }
+  return { at: (await find())?.at ?? toTimestamp(Math.min(decodeTime(id), lastTime)), id }
 }
 
 /** What every table of things that are listed in order of creation has. */
