@@ -1,9 +1,15 @@
 import fc from 'fast-check'
+import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 import { migrate } from '../db/migrate.ts'
 import { openSqlite } from '../db/sqlite.ts'
 import { fakeClock } from '../testing/clock.ts'
-import { type Answered, createIdempotency, type IdempotentRequest } from './idempotency.ts'
+import {
+  type Answered,
+  createIdempotency,
+  type IdempotentRequest,
+  idempotencyMs,
+} from './idempotency.ts'
 
 const dayMs = 24 * 3600 * 1000
 
@@ -138,32 +144,152 @@ test.each(['', ' ', '""', 'é', 'a\nb', 'x'.repeat(256)])('the key %j is refused
   await expect(send({ key })).rejects.toMatchObject({ code: 'bad-request' })
 })
 
-test('however requests with few keys interleave, each key makes one thing', async () => {
-  const request = fc.record({
-    key: fc.constantFrom('a', 'b'),
-    body: fc.constantFrom('x', 'y'),
-    turns: fc.nat(3),
-  })
-  await fc.assert(
-    fc.asyncProperty(fc.array(request, { maxLength: 12 }), async (requests) => {
-      const { database, send, made, rows } = await open()
-      const bodies = new Map<string, Set<string>>()
-      await Promise.all(
-        requests.map(async ({ key, body, turns }) => {
-          for (let turn = 0; turn < turns; turn++)
-            await new Promise((resolve) => setImmediate(resolve))
-          const answer = await send({ key }, body).catch(({ code }) => code)
-          if (typeof answer === 'string')
-            return expect(['conflict', 'idempotency-mismatch']).toContain(answer)
-          const seen = bodies.get(key) ?? new Set()
-          bodies.set(key, seen.add(answer.answered.body))
-        }),
-      )
-      expect(made()).toBe(bodies.size)
-      for (const seen of bodies.values()) expect(seen.size).toBe(1)
-      expect(await rows()).toHaveLength(bodies.size)
-      await database.close()
+/*
+ * Against a plain model: requests of few keys and bodies, which wait inside for as long as the history lets them, end well or
+ * badly, are cut off by a restart, and come again before and after their answers have expired.
+ */
+
+const step = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('send' as const),
+      key: fc.constantFrom('a', 'b'),
+      body: fc.constantFrom('x', 'x', 'y'),
+      isDoubled: fc.boolean(),
     }),
-    { numRuns: 100 },
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom('commit' as const, 'refuse' as const, 'refuse after writing' as const),
+      which: fc.nat(3),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('wait' as const),
+      milliseconds: fc.constantFrom(1, dayMs / 2, dayMs, dayMs + 1),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
+)
+
+/** A request that has been let in and waits to be decided. */
+interface Open {
+  key: string
+  body: string
+  decide: (how: 'commit' | 'refuse' | 'refuse after writing') => void
+  answer: Promise<unknown>
+}
+
+interface Kept {
+  body: string
+  made: string
+  at: number
+}
+
+test('however requests interleave, fail, expire and are cut off, a key makes one thing and always tells of it', async () => {
+  const database = openSqlite(':memory:')
+  onTestFinished(() => database.close())
+  await migrate(database)
+  await database.migrate(async (db) => void (await sql`create table made (body text)`.execute(db)))
+  const now = fakeClock()
+  const nothing = Symbol('let in')
+  let count = 0
+
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30, size: 'max' }), async (steps) => {
+      await database.write(async (tx) => {
+        await tx.deleteFrom('idempotency').execute()
+        await sql`delete from made`.execute(tx)
+      })
+      let idempotency = createIdempotency({ database, now })
+      let open: Open[] = []
+      const kept = new Map<string, Kept>()
+      const isFresh = (known: Kept) => known.at >= now() - idempotencyMs
+      const made: string[] = []
+
+      /** Sends a request: what it is answered at once, or `nothing` while it waits to be decided. */
+      async function send(key: string, body: string) {
+        const entered = Promise.withResolvers<typeof nothing>()
+        const decision = Promise.withResolvers<Parameters<Open['decide']>[0]>()
+        const request = { key, principal: '', method: 'POST', route: '/', fingerprint: () => body }
+        const answer = idempotency.run(request, async (remember) => {
+          entered.resolve(nothing)
+          const how = await decision.promise
+          if (how === 'refuse') throw new Error(how)
+          return database.write(async (tx) => {
+            const text = `${key} ${body} ${++count}`
+            const answered: Answered = { status: 201, headers: { text }, body: text, jobId: text }
+            await sql`insert into made values (${text})`.execute(tx)
+            await remember(tx, answered)
+            if (how !== 'commit') throw new Error(how)
+            return answered
+          })
+        })
+        const settled = answer.catch((error: Error) => error)
+        const first = await Promise.race([entered.promise, settled])
+        if (first === nothing) open.push({ key, body, decide: decision.resolve, answer: settled })
+        return first
+      }
+
+      for (const each of steps) {
+        if (each.do === 'wait') now.advance(each.milliseconds)
+        else if (each.do === 'sweep') {
+          await idempotency.sweep()
+          for (const [key, known] of kept) if (!isFresh(known)) kept.delete(key)
+        } else if (each.do === 'restart') {
+          // What was in flight died with the process, before it wrote.
+          for (const { decide } of open) decide('refuse')
+          await Promise.all(open.map(({ answer }) => answer))
+          open = []
+          idempotency = createIdempotency({ database, now })
+        } else if (each.do === 'send') {
+          const { key, body } = each
+          const known = kept.get(key)
+          const sending = send(key, body)
+          const double = each.isDoubled ? send(key, body) : undefined
+          const outcome = await sending
+          if (double) expect(await double).toMatchObject({ code: 'conflict' })
+          if (open.some((other) => other.key === key && outcome !== nothing)) {
+            expect(outcome).toMatchObject({ code: 'conflict', headers: { 'retry-after': '1' } })
+          } else if (!known || !isFresh(known)) expect(outcome).toBe(nothing)
+          else if (known.body !== body)
+            expect(outcome).toMatchObject({ code: 'idempotency-mismatch' })
+          else {
+            const text = known.made
+            const answered = { status: 201, headers: { text }, body: text, jobId: text }
+            expect(outcome).toEqual({ answered, replayed: true })
+          }
+          expect(new Set(open.map((other) => other.key)).size).toBe(open.length)
+        } else {
+          const [request] = open.splice(each.which % Math.max(1, open.length), 1)
+          if (!request) continue
+          const { key, body, decide, answer } = request
+          decide(each.do)
+          if (each.do !== 'commit') {
+            expect(await answer).toMatchObject({ message: each.do })
+            continue
+          }
+          const text = `${key} ${body} ${count + 1}`
+          expect(await answer).toMatchObject({ answered: { body: text }, replayed: false })
+          kept.set(key, { body, made: text, at: now() })
+          made.push(text)
+        }
+      }
+      for (const { decide } of open) decide('refuse')
+      await Promise.all(open.map(({ answer }) => answer))
+
+      const { rows } = await sql<{ body: string }>`select body from made`.execute(database.read)
+      expect(rows.map(({ body }) => body)).toEqual(made)
+      const stored = await database.read.selectFrom('idempotency').select('body').execute()
+      expect(stored.map(({ body }) => body).sort()).toEqual(
+        [...kept.values()].map((known) => known.made).sort(),
+      )
+    }),
+    { numRuns: 10_000 },
   )
-})
+}, 600_000)
