@@ -1,7 +1,18 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { z } from 'zod'
+import { createBlobs } from '../blob/blobs.ts'
+import { memoryBlobs } from '../blob/memory.ts'
+import { createConfigs } from '../config/configs.ts'
+import { migrate } from '../db/migrate.ts'
+import { openSqlite } from '../db/sqlite.ts'
 import { FunctionalModelRunner, MLServiceBuilder } from '../index.ts'
+import { createIds } from '../kernel/id.ts'
+import { createLinks } from '../link/links.ts'
+import { fakeClock } from '../testing/clock.ts'
 import { createTestService, type TestService } from '../testing/index.ts'
+import { createArtifacts } from './artifacts.ts'
+import type { ArtifactNode } from './schema.ts'
 
 const runner = new FunctionalModelRunner({
   onTrain: ({ data }) => ({ rows: data.length }),
@@ -56,84 +67,181 @@ test('training twice stores the same files once', async () => {
   expect(await count()).toBe(first)
 })
 
-type Step =
-  | { kind: 'create'; parent: number | null }
-  | { kind: 'move'; node: number; parent: number | null }
-  | { kind: 'remove'; node: number }
+/*
+ * Forests against a plain model: what is created, moved, linked, unlinked, and deleted alone or with all that hangs on a config.
+ */
 
-const anyNode = fc.nat(30)
-const anyStep: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constant('create' as const), parent: fc.option(anyNode) }),
-  },
+const depth = 4
+const hierarchy = { name: 'forest', labels: { 0: 'model', 1: 'prediction' }, depth }
+const configNames = ['one', 'two'] as const
+const unknown = '00000000000000000000000000'
+
+/** Which of the nodes that are there; null for none, and beyond them one that is not. */
+const place = fc.option(fc.nat(11), { freq: 4 })
+const step = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('create' as const), parent: place }) },
   {
     weight: 3,
+    arbitrary: fc.record({ do: fc.constant('move' as const), node: fc.nat(11), parent: place }),
+  },
+  fc.record({ do: fc.constant('retag' as const), node: fc.nat(11) }),
+  fc.record({ do: fc.constant('remove' as const), node: fc.nat(11) }),
+  {
+    weight: 2,
     arbitrary: fc.record({
-      kind: fc.constant('move' as const),
-      node: anyNode,
-      parent: fc.option(anyNode),
+      do: fc.constantFrom('link' as const, 'unlink' as const),
+      node: fc.nat(11),
+      config: fc.constantFrom(...configNames),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), node: anyNode }) },
+  fc.record({ do: fc.constant('remove config' as const), config: fc.constantFrom(...configNames) }),
 )
 
 interface Node {
   id: string
-  parent: string | null
+  parent: Node | null
+  config: (typeof configNames)[number] | null
 }
 
-const levelOf = (nodes: Map<string, Node>, node: Node): number => {
-  const parent = node.parent === null ? undefined : nodes.get(node.parent)
-  return parent ? levelOf(nodes, parent) + 1 : 0
-}
-const isBelow = (nodes: Map<string, Node>, id: string, ancestor: string): boolean => {
-  if (id === ancestor) return true
-  const parent = nodes.get(id)?.parent ?? null
-  return parent !== null && isBelow(nodes, parent, ancestor)
-}
+const levelOf = ({ parent }: Node): number => (parent ? levelOf(parent) + 1 : 0)
+const rootOf = (node: Node): Node => (node.parent ? rootOf(node.parent) : node)
+const isWithin = (node: Node | null, ancestor: Node): boolean =>
+  node !== null && (node === ancestor || isWithin(node.parent, ancestor))
 
-test('whatever is created, moved and deleted, trees stay trees and levels follow from parents', async () => {
-  await using service = await start()
-  const { request } = service
+type Refusal = 'conflict' | 'validation-failed' | 'bad-request' | 'not-found'
+
+test('whatever is created, moved, linked and deleted, trees stay trees, levels follow from parents and configs from roots', async () => {
+  const database = openSqlite(':memory:')
+  onTestFinished(() => database.close())
+  await migrate(database)
+  const now = fakeClock()
+  const newId = createIds(now)
+  const free = async () => {}
+  const blobs = createBlobs({ database, store: memoryBlobs(), now })
+  const common = { database, now, newId }
+  const artifacts = createArtifacts({
+    ...{ ...common, blobs, hierarchy, assertFree: free, assertUnpromised: free },
+  })
+  const configs = createConfigs({ ...common, schema: z.object({}) })
+  const links = createLinks({ database, configs, artifacts, assertFree: free })
+
   await fc.assert(
-    fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 25 }), async (steps) => {
-      const nodes = new Map<string, Node>()
-      const pick = (at: number) => [...nodes.values()][at % Math.max(1, nodes.size)]
-      for (const step of steps) {
-        if (step.kind === 'create') {
-          const parent = step.parent === null ? null : (pick(step.parent)?.id ?? null)
-          const { json } = await request('POST', '/api/v1/artifacts', {
-            data: {},
-            parent_id: parent,
-          })
-          nodes.set(json.id, { id: json.id, parent })
-          continue
-        }
-        const node = pick(step.node)
-        if (!node) continue
-        if (step.kind === 'remove') {
-          expect((await request('DELETE', `/api/v1/artifacts/${node.id}`)).status).toBe(204)
-          nodes.delete(node.id)
-          for (const child of nodes.values()) if (child.parent === node.id) child.parent = null
-          continue
-        }
-        const parent = step.parent === null ? null : (pick(step.parent)?.id ?? null)
-        const isCircle = parent !== null && isBelow(nodes, parent, node.id)
-        const body = { data: {}, parent_id: parent }
-        const { status } = await request('PUT', `/api/v1/artifacts/${node.id}`, body)
-        expect(status).toBe(isCircle ? 409 : 200)
-        if (!isCircle) node.parent = parent
+    fc.asyncProperty(fc.array(step, { maxLength: 25, size: 'max' }), async (steps) => {
+      await database.write(async (tx) => {
+        for (const table of ['config', 'artifact', 'config_artifact'] as const)
+          await tx.deleteFrom(table).execute()
+      })
+      const configIds = new Map<string, string>()
+      const configFor = async (name: string) => {
+        const known = configIds.get(name)
+        if (known !== undefined) return known
+        const { id } = await configs.create({ name, data: {}, tags: [] })
+        configIds.set(name, id)
+        return id
       }
-      for (const node of nodes.values()) {
-        const { json } = await request('GET', `/api/v1/artifacts/${node.id}/$tree`)
-        expect([json.parent_id, json.level]).toEqual([node.parent, levelOf(nodes, node)])
-        const children = [...nodes.values()].filter((each) => each.parent === node.id)
-        expect(json.children.map((child: Node) => child.id).sort()).toEqual(
-          children.map((child) => child.id).sort(),
+      let nodes: Node[] = []
+      const below = (node: Node | null) => nodes.filter(({ parent }) => parent === node)
+      const heightOf = (node: Node): number =>
+        1 + Math.max(0, ...below(node).map((child) => heightOf(child)))
+
+      /** Where something is put: what stands against it, and the parent as the test and as the service know it. */
+      function under(at: number | null, height: number) {
+        const parent = at === null ? null : nodes[at]
+        if (parent === undefined)
+          return { parent: null, id: unknown, refusal: 'validation-failed' as const }
+        const isTooDeep = (parent ? levelOf(parent) + 1 : 0) + height > depth
+        return {
+          parent,
+          id: parent?.id ?? null,
+          ...(isTooDeep && { refusal: 'validation-failed' as const }),
+        }
+      }
+
+      async function ends(doing: Promise<unknown>, refusal: Refusal | undefined): Promise<boolean> {
+        const error = await doing.then(
+          () => undefined,
+          (thrown: unknown) => thrown,
         )
+        expect((error as { code?: string } | undefined)?.code).toBe(refusal)
+        return refusal === undefined
       }
+
+      for (const each of steps) {
+        now.advance(1)
+        if (each.do === 'create') {
+          const { parent, id, refusal } = under(each.parent, 1)
+          const creating = artifacts.create({ data: {}, tags: [], parent_id: id })
+          if (await ends(creating, refusal))
+            nodes.push({ id: (await creating).id, parent, config: null })
+          continue
+        }
+        if (each.do === 'remove config') {
+          const id = configIds.get(each.config)
+          if (id === undefined) continue
+          await links.removeConfig(id)
+          configIds.delete(each.config)
+          nodes = nodes.filter((node) => rootOf(node).config !== each.config)
+          continue
+        }
+        const node = nodes[each.node]
+        if (!node) continue
+        if (each.do === 'retag') {
+          await links.updateArtifact(node.id, { data: {}, tags: ['seen'] })
+        } else if (each.do === 'remove') {
+          await links.removeArtifact(node.id)
+          for (const child of below(node)) child.parent = null
+          nodes = nodes.filter((other) => other !== node)
+        } else if (each.do === 'move') {
+          const { parent, id, refusal } = under(each.parent, heightOf(node))
+          const isMove = id !== (node.parent?.id ?? null)
+          const isRefused = isMove && (node.config !== null || isWithin(parent, node))
+          const moving = links.updateArtifact(node.id, { data: {}, tags: [], parent_id: id })
+          const expected = isRefused ? 'conflict' : isMove ? refusal : undefined
+          if (await ends(moving, expected)) node.parent = parent
+        } else {
+          const configId = await configFor(each.config)
+          if (each.do === 'unlink') {
+            await links.unlink(configId, node.id)
+            if (node.config === each.config) node.config = null
+            continue
+          }
+          const isTaken = node.config !== null && node.config !== each.config
+          const refusal = node.parent ? 'bad-request' : isTaken ? 'conflict' : undefined
+          if (await ends(links.link(configId, node.id), refusal)) node.config = each.config
+        }
+      }
+
+      const toExpected = (node: Node): unknown => {
+        const level = levelOf(node)
+        return {
+          ...{ id: node.id, parent_id: node.parent?.id ?? null, level },
+          level_label: ['model', 'prediction'][level] ?? `level_${level}`,
+          // Made in this order.
+          children: below(node).map(toExpected),
+        }
+      }
+      const plain = (tree: ArtifactNode): unknown => ({
+        ...{ id: tree.id, parent_id: tree.parent_id, level: tree.level },
+        ...{ level_label: tree.level_label, children: tree.children?.map(plain) ?? null },
+      })
+      for (const node of nodes) {
+        expect(plain(await artifacts.tree(node.id))).toEqual(toExpected(node))
+        const expanded = plain(await artifacts.expand(node.id))
+        expect(expanded).toEqual({ ...(toExpected(node) as object), children: null })
+        const { config } = rootOf(node)
+        const configOf = links.configOf(node.id).then(
+          ({ name }) => name,
+          ({ code }) => code,
+        )
+        expect(await configOf).toBe(config ?? 'not-found')
+      }
+      const ids = (rows: { id: string }[]) => rows.map(({ id }) => id)
+      expect(ids(await artifacts.list({ kind: 'all' }))).toEqual(ids(nodes))
+      for (const [name, id] of configIds)
+        expect(ids(await links.artifactsOf(id))).toEqual(
+          ids(nodes.filter(({ config }) => config === name)),
+        )
     }),
-    { numRuns: 60 },
+    { numRuns: 10_000 },
   )
-})
+}, 600_000)
