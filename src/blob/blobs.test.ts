@@ -9,8 +9,15 @@ import type { Database } from '../db/database.ts'
 import { migrate } from '../db/migrate.ts'
 import { openSqlite } from '../db/sqlite.ts'
 import { fakeClock } from '../testing/clock.ts'
-import type { BlobStore } from './blob-store.ts'
-import { type Blobs, createBlobs, inlineLimit, type StagedBlob, sha256 } from './blobs.ts'
+import type { BlobStore, TrashedBlob } from './blob-store.ts'
+import {
+  type BlobOwner,
+  type Blobs,
+  createBlobs,
+  inlineLimit,
+  type StagedBlob,
+  sha256,
+} from './blobs.ts'
 import { openFileBlobs } from './file.ts'
 import { memoryBlobs } from './memory.ts'
 
@@ -165,75 +172,174 @@ test('a sweep removes thousands of rows, and files that no row names', async () 
   expect(await store.has(orphan.hash)).toBeUndefined()
 })
 
-test('bytes whose reference was committed outlive sweeps that run at the same time', async () => {
+/** A blob store that outlives processes. Each has its own way in, which is closed when it dies, wherever it may be then. */
+function createDisk(now: () => number, step: () => Promise<unknown>) {
+  const store = memoryBlobs({ now, step })
+  const trash = new Set<TrashedBlob>()
+
+  function open(process: { isDead: boolean }): BlobStore {
+    const alive = () => {
+      if (process.isDead) throw new Error('dead')
+    }
+    return {
+      ...store,
+      async put(...args) {
+        const digest = await store.put(...args)
+        alive()
+        return digest
+      },
+      async trash(...args) {
+        alive()
+        const trashed = await store.trash(...args)
+        if (!trashed) return undefined
+        trash.add(trashed)
+        alive()
+        const end = (how: 'restore' | 'discard') => async () => {
+          alive()
+          trash.delete(trashed)
+          await trashed[how]()
+        }
+        return { ...trashed, restore: end('restore'), discard: end('discard') }
+      },
+      async clean() {
+        for (const trashed of trash) await trashed.restore()
+        trash.clear()
+      },
+    }
+  }
+  return { store, open }
+}
+
+test('bytes whose reference was committed are there at every moment, whatever is put, swept and cut off; all others go', async () => {
   const contents = [Buffer.from('tiny'), Buffer.alloc(large, 'a'), Buffer.alloc(large, 'b')]
+  const hashes = contents.map(sha256)
+  const owner = fc.constantFrom<BlobOwner>('job:1', 'job:2', 'artifact:1')
+  const content = fc.nat(contents.length - 1)
   const action = fc.oneof(
-    fc.record({
-      do: fc.constant('put' as const),
-      content: fc.nat(contents.length - 1),
-      owner: fc.constantFrom('job:1', 'job:2', 'artifact:1'),
-    }),
-    fc.record({
-      do: fc.constant('release' as const),
-      owner: fc.constantFrom('job:1', 'job:2', 'artifact:1'),
-    }),
-    fc.record({ do: fc.constant('sweep' as const) }),
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constantFrom('put' as const, 'abort' as const),
+        content,
+        owner,
+      }),
+    },
+    fc.record({ do: fc.constant('refer' as const), content, owner }),
+    fc.record({ do: fc.constant('release' as const), owner }),
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
+    fc.record({ do: fc.constant('read' as const) }),
     fc.record({ do: fc.constant('wait' as const) }),
+    fc.record({ do: fc.constant('restart' as const) }),
   )
+  const database = openSqlite(':memory:')
+  onTestFinished(() => database.close())
+  await migrate(database)
+
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.tuple(action, fc.boolean()), { maxLength: 25 }),
+      fc.array(fc.tuple(action, fc.boolean()), { maxLength: 25, size: 'max' }),
       fc.scheduler(),
       async (actions, scheduler) => {
+        await database.write(async (tx) => {
+          await tx.deleteFrom('blob').execute()
+          await tx.deleteFrom('blob_ref').execute()
+        })
         const now = fakeClock()
-        const database = openSqlite(':memory:')
-        await migrate(database)
-        const store = memoryBlobs({ now, step: () => scheduler.schedule(Promise.resolve()) })
-        const blobs = createBlobs({ database, store, now })
-        // What is referred to by whom, in the order of commits.
+        const disk = createDisk(now, () => scheduler.schedule(Promise.resolve()))
+        const start = () => {
+          const process = { isDead: false }
+          const store = disk.open(process)
+          return { process, store, blobs: createBlobs({ database, store, now }) }
+        }
+        let service = start()
+        // What is referred to by whom, in the order of commits: a set is one owner's, from its first commit to its release.
         const owned = new Map<string, Set<string>>()
-        const pending: Promise<unknown>[] = []
-        const perform = async (each: (typeof actions)[number][0]) => {
-          if (each.do === 'put') {
-            const staged = await blobs.stage(contents[each.content]!)
-            await database.write(async (tx) => {
-              await blobs.keep(tx, each.owner as 'job:1', [staged])
-              owned.set(each.owner, (owned.get(each.owner) ?? new Set()).add(staged.hash))
-            })
-          } else if (each.do === 'release') {
-            await database.write(async (tx) => {
-              await blobs.release(tx, each.owner as 'job:1')
-              owned.delete(each.owner)
-            })
-          } else if (each.do === 'sweep') await blobs.sweep(1000)
+        let pending: Promise<unknown>[] = []
+
+        const put = async (
+          { content, owner }: { content: number; owner: BlobOwner },
+          fails: boolean,
+        ) => {
+          const { process, blobs } = service
+          const staged = await blobs.stage(contents[content]!)
+          await database.write(async (tx) => {
+            await blobs.keep(tx, owner, [staged])
+            if (fails || process.isDead) throw new Error('not written')
+            owned.set(owner, (owned.get(owner) ?? new Set()).add(staged.hash))
+          })
         }
-        for (const [each, waits] of actions) {
-          // Longer than the age: what is unreferenced now may go. Nothing is between its put and its reference meanwhile.
-          if (each.do === 'wait') {
-            await scheduler.waitFor(Promise.all(pending.splice(0)))
-            now.advance(2000)
-            continue
+        const refer = async ({ content, owner }: { content: number; owner: BlobOwner }) => {
+          const hash = hashes[content]!
+          await database.write(async (tx) => {
+            await service.blobs.keep(tx, owner, [], [hash])
+            owned.set(owner, (owned.get(owner) ?? new Set()).add(hash))
+          })
+        }
+        const read = async () => {
+          const { blobs } = service
+          for (const [owner, set] of [...owned]) {
+            for (const hash of [...set]) {
+              const bytes = await blobs.read(hash).catch(() => undefined)
+              if (owned.get(owner) === set) expect(bytes && sha256(bytes)).toBe(hash)
+            }
           }
-          pending.push(perform(each))
-          if (waits) await scheduler.waitAll()
         }
-        const all = Promise.all(pending)
-        await scheduler.waitFor(all)
-        for (const hash of new Set([...owned.values()].flatMap((hashes) => [...hashes])))
-          expect(sha256(await blobs.read(hash))).toBe(hash)
+        const perform = (each: (typeof actions)[number][0]) => {
+          if (each.do === 'put') return put(each, false).catch(ignoreDeath)
+          if (each.do === 'abort') return put(each, true).catch(ignoreDeath)
+          if (each.do === 'refer') return refer(each).catch(ignoreMissing)
+          if (each.do === 'read') return read()
+          if (each.do === 'sweep') return service.blobs.sweep(1000).catch(ignoreDeath)
+          if (each.do !== 'release') return undefined
+          return database.write(async (tx) => {
+            await service.blobs.release(tx, each.owner)
+            owned.delete(each.owner)
+          })
+        }
+        const rest = async () => {
+          await scheduler.waitFor(Promise.all(pending))
+          pending = []
+        }
+
+        for (const [each, waits] of actions) {
+          if (each.do === 'wait') {
+            // Longer than the age: what is unreferenced now may go. Nothing is between its put and its reference meanwhile.
+            await rest()
+            now.advance(2000)
+          } else if (each.do === 'restart') {
+            service.process.isDead = true
+            await rest()
+            service = start()
+            await scheduler.waitFor(service.store.clean())
+            await scheduler.waitFor(service.blobs.sweep(0))
+            await scheduler.waitFor(read())
+          } else {
+            pending.push(perform(each) ?? Promise.resolve())
+            if (waits) await scheduler.waitAll()
+          }
+        }
+        await rest()
+        await scheduler.waitFor(read())
 
         now.advance(2000)
-        const last = blobs.sweep(1000)
-        await scheduler.waitFor(last)
+        await scheduler.waitFor(service.blobs.sweep(1000))
         const rows = await database.read.selectFrom('blob').select('hash').execute()
-        const wanted = [...new Set([...owned.values()].flatMap((hashes) => [...hashes]))].sort()
+        const wanted = [...new Set([...owned.values()].flatMap((set) => [...set]))].sort()
         expect(rows.map(({ hash }) => hash).sort()).toEqual(wanted)
-        expect((await stored(store)).sort()).toEqual(
-          wanted.filter((hash) => hash !== sha256(contents[0]!)),
+        expect((await stored(disk.store)).sort()).toEqual(
+          wanted.filter((hash) => hash !== hashes[0]),
         )
-        await database.close()
+        await scheduler.waitFor(read())
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 10_000 },
   )
-})
+}, 600_000)
+
+function ignoreDeath(error: Error) {
+  expect(['dead', 'not written']).toContain(error.message)
+}
+
+function ignoreMissing(error: Error) {
+  expect(error).toMatchObject({ code: 'internal' })
+}
