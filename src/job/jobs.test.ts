@@ -900,7 +900,8 @@ describe('whatever happens', () => {
         }
         await expectLegalMoves()
       }),
-      { numRuns: 10_000 },
+      // A removal that waits for ever is told with its history.
+      { numRuns: 10_000, timeout: 10_000 },
     )
   }, 600_000)
 
