@@ -704,7 +704,8 @@ const commands = [
       const removing = service.jobs.remove(job.id)
       if (holder) {
         // The removal waits for the run, which has been told to stop by the time it says something.
-        await service.jobs.report(holder, null, [])
+        for (let said = 0; said < 2; said++) await service.jobs.report(holder, null, [])
+        expect(await service.jobs.get(job.id)).toMatchObject({ status: 'running' })
         await service.jobs.handBack(holder)
       }
       await removing
