@@ -245,7 +245,8 @@ test('bytes whose reference was committed are there at every moment, whatever is
           await tx.deleteFrom('blob_ref').execute()
         })
         const now = fakeClock()
-        const disk = createDisk(now, () => scheduler.schedule(Promise.resolve()))
+        const step = () => scheduler.schedule(Promise.resolve())
+        const disk = createDisk(now, step)
         const start = () => {
           const process = { isDead: false }
           const store = disk.open(process)
@@ -264,6 +265,7 @@ test('bytes whose reference was committed are there at every moment, whatever is
         ) => {
           const { process, blobs } = service
           const staged = await blobs.stage(contents[content]!)
+          await step()
           await database.write(async (tx) => {
             await blobs.keep(tx, owner, [staged])
             if (fails || process.isDead) throw new Error('not written')
