@@ -115,8 +115,8 @@ test('a job that is submitted just behind the look of the last free run is not o
       ...database,
       read: database.read.withPlugin({
         transformQuery({ node, queryId }) {
-          // Only the look for the next job asks for an order of priority.
-          if (JSON.stringify(node).includes('"priority"')) looks.add(queryId)
+          // Only the look for something to do asks when jobs may run.
+          if (JSON.stringify(node).includes('"run_at"')) looks.add(queryId)
           return node
         },
         async transformResult({ result, queryId }) {

@@ -296,7 +296,7 @@ export function createJobs(deps: JobsDeps) {
     /** Takes the next job of a type. Not durable by itself: lost with the power, the job only runs again. */
     async claim(type: string, token: string): Promise<Claim | undefined> {
       // A look costs less than a transaction, and mostly there is nothing. What comes later rings again.
-      if (!(await store.nextPending(database.read, type, toTimestamp(now())))) return undefined
+      if (!(await store.hasDue(database.read, type, toTimestamp(now())))) return undefined
       return database.write(
         async (tx) => {
           const at = toTimestamp(now())

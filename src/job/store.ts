@@ -84,6 +84,19 @@ export const jobStore = {
     return row?.cancel_requested
   },
 
+  /** Whether a job of a type may run. */
+  hasDue: async (db: Queries, type: string, now: string): Promise<boolean> => {
+    const row = await db
+      .selectFrom('job')
+      .select('id')
+      .where('status', '=', pending)
+      .where('type', '=', type)
+      .where('run_at', '<=', now)
+      .limit(1)
+      .executeTakeFirst()
+    return row !== undefined
+  },
+
   /** The next job of a type that may run: by priority, then by age. */
   nextPending: (db: Queries, type: string, now: string): Promise<JobRow | undefined> =>
     db
