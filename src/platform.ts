@@ -12,6 +12,7 @@ import { embeddedEngine } from './engine/embedded.ts'
 import type { Engine } from './engine/engine.ts'
 import type { Clock } from './kernel/clock.ts'
 import { createIds } from './kernel/id.ts'
+import type { Observe } from './kernel/observe.ts'
 import type { Settings } from './settings.ts'
 
 /** What the outside world gives a service. Whoever opened it closes it. */
@@ -27,8 +28,18 @@ export interface Platform extends AsyncDisposable {
   isDurable: boolean
 }
 
+export interface PlatformOptions {
+  /** @default Date.now */
+  now?: Clock
+  /** Told of what happens in the database. */
+  observe?: Observe | undefined
+}
+
 /** Opens database, blobs and engine as the settings say. The only place that chooses drivers. */
-export async function openPlatform(settings: Settings, now: Clock = Date.now): Promise<Platform> {
+export async function openPlatform(
+  settings: Settings,
+  { now = Date.now, observe }: PlatformOptions = {},
+): Promise<Platform> {
   const file = databaseFile(settings)
   const shared = {
     engine: embeddedEngine({ now }),
@@ -37,7 +48,7 @@ export async function openPlatform(settings: Settings, now: Clock = Date.now): P
     newToken: randomUUID,
   }
   if (file === ':memory:') {
-    const database = openSqlite(file)
+    const database = openSqlite(file, { observe })
     await migrate(database)
     const blobStore = memoryBlobs({ now })
     return {
@@ -56,7 +67,7 @@ export async function openPlatform(settings: Settings, now: Clock = Date.now): P
   // The lock comes first: nothing in the folder is touched while another process owns it.
   const lock = takeLock(`${file}.lock`)
   try {
-    const database = openSqlite(file)
+    const database = openSqlite(file, { observe })
     try {
       await migrate(database)
       const blobStore = await openFileBlobs({ folder: blobFolder(file), now })

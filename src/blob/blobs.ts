@@ -5,6 +5,7 @@ import type { Database } from '../db/database.ts'
 import type { Queries } from '../db/tables.ts'
 import { ChapkitError } from '../errors.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import type { Observe } from '../kernel/observe.ts'
 import type { BlobStore, PutOptions } from './blob-store.ts'
 import { chunksOf, refuseOther } from './digest.ts'
 import { blobStore as rows } from './store.ts'
@@ -24,6 +25,13 @@ export interface StagedBlob {
   inline: Uint8Array | null
 }
 
+/** Bytes with what they are known by. */
+export interface HashedBytes {
+  bytes: Uint8Array
+  hash: string
+  crc32: number
+}
+
 /** Who refers to a blob: it stays as long as one owner does. */
 export type BlobOwner = `artifact:${string}` | `job:${string}`
 
@@ -31,12 +39,16 @@ export interface BlobsDeps {
   database: Database
   store: BlobStore
   now: Clock
+  observe?: Observe | undefined
 }
 
 export type Blobs = ReturnType<typeof createBlobs>
 
 /** Bytes by content, small ones in the database and large ones in the blob store, with references that keep them. */
-export function createBlobs({ database, store, now }: BlobsDeps) {
+export function createBlobs({ database, store, now, observe }: BlobsDeps) {
+  const told = (operation: 'put' | 'read' | 'swept', blobs: number, bytes: number) =>
+    observe?.({ kind: 'blob', operation, blobs, bytes })
+
   /** A source that ends early is small; otherwise what was read goes on to the store in front of the rest. */
   async function stageStream(source: AsyncIterable<Uint8Array>, options: PutOptions) {
     const chunks = chunksOf(source, options)
@@ -63,9 +75,25 @@ export function createBlobs({ database, store, now }: BlobsDeps) {
     source: Uint8Array | AsyncIterable<Uint8Array>,
     options: PutOptions = {},
   ): Promise<StagedBlob> {
+    const staged = await stageQuietly(source, options)
+    told('put', 1, staged.size)
+    return staged
+  }
+
+  async function stageQuietly(
+    source: Uint8Array | AsyncIterable<Uint8Array>,
+    options: PutOptions,
+  ): Promise<StagedBlob> {
     if (!(source instanceof Uint8Array)) return stageStream(source, options)
     if (source.byteLength <= inlineLimit) return stageBytes(source)
     return { ...(await store.put(source, options)), inline: null }
+  }
+
+  /** The row of a blob that is about to be read, whole or `bytes` of it. */
+  async function open(hash: string, bytes?: number) {
+    const row = await find(hash)
+    told('read', 1, bytes ?? row.size)
+    return row
   }
 
   async function find(hash: string) {
@@ -76,6 +104,14 @@ export function createBlobs({ database, store, now }: BlobsDeps) {
 
   return {
     stage,
+
+    /** Bytes that were hashed on their way in: only large ones still have to reach the disk. */
+    async stageHashed({ bytes, hash, crc32: checksum }: HashedBytes): Promise<StagedBlob> {
+      const size = bytes.byteLength
+      if (size > inlineLimit) return stage(bytes, { expected: hash })
+      told('put', 1, size)
+      return { hash, size, crc32: checksum, inline: bytes }
+    },
 
     /**
      * Names staged bytes, and others that are stored already, inside the write that needs them. After its commit they stay while
@@ -110,7 +146,7 @@ export function createBlobs({ database, store, now }: BlobsDeps) {
     release: (tx: Queries, owner: BlobOwner) => rows.release(tx, owner),
 
     async read(hash: string): Promise<Uint8Array> {
-      const row = await find(hash)
+      const row = await open(hash)
       if (row.bytes) return row.bytes
       const bytes = await store.read(hash)
       if (!bytes) throw missing(hash)
@@ -119,7 +155,7 @@ export function createBlobs({ database, store, now }: BlobsDeps) {
 
     /** A stream of the bytes from `start` up to, not including, `end`. */
     async stream(hash: string, range?: { start: number; end: number }): Promise<Readable> {
-      const row = await find(hash)
+      const row = await open(hash, range && range.end - range.start)
       if (row.bytes) {
         const bytes = range ? row.bytes.subarray(range.start, range.end) : row.bytes
         return Readable.from([bytes], { objectMode: false })
@@ -131,7 +167,7 @@ export function createBlobs({ database, store, now }: BlobsDeps) {
 
     /** How a model host gets at the bytes: themselves while small, else the path of their file where there is one. */
     async source(hash: string): Promise<{ bytes: Uint8Array } | { path: string }> {
-      const row = await find(hash)
+      const row = await open(hash)
       if (row.bytes) return { bytes: row.bytes }
       const path = store.path?.(hash)
       if (path !== undefined) return { path }
@@ -149,11 +185,19 @@ export function createBlobs({ database, store, now }: BlobsDeps) {
     async sweep(age: number): Promise<void> {
       const before = now() - age
       // Rows first: a crash in between leaves a file without a row, which the next sweep removes, never a row without bytes.
-      while ((await database.write((tx) => rows.removeUnreferenced(tx, toTimestamp(before)))) > 0);
-      await sweepBlobs(store, {
+      for (;;) {
+        const removed = await database.write((tx) =>
+          rows.removeUnreferenced(tx, toTimestamp(before)),
+        )
+        if (removed.length === 0) break
+        const inline = removed.filter((size) => size <= inlineLimit)
+        told('swept', inline.length, sum(inline))
+      }
+      const { blobs, bytes } = await sweepBlobs(store, {
         isReferenced: (hash) => rows.exists(database.read, hash),
         olderThan: before,
       })
+      told('swept', blobs, bytes)
     },
   }
 }
@@ -165,6 +209,8 @@ function stageBytes(bytes: Uint8Array): StagedBlob {
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0)
 
 function missing(hash: string): ChapkitError {
   return new ChapkitError('internal', 'Stored content is missing', {

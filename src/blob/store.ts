@@ -49,9 +49,12 @@ export const blobStore = {
     (await db.selectFrom('blob').select('hash').where('hash', '=', hash).executeTakeFirst()) !==
     undefined,
 
-  /** Removes rows that nothing refers to and that were last put before `before`. At most 500 at a time. */
-  removeUnreferenced: async (db: Queries, before: string): Promise<number> => {
-    const result = await db
+  /**
+   * Removes rows that nothing refers to and that were last put before `before`, at most 500 at a time. Answers the sizes of
+   * their blobs.
+   */
+  removeUnreferenced: async (db: Queries, before: string): Promise<number[]> => {
+    const removed = await db
       .deleteFrom('blob')
       .where('hash', 'in', (rows) =>
         rows
@@ -69,7 +72,8 @@ export const blobStore = {
           )
           .limit(500),
       )
-      .executeTakeFirst()
-    return Number(result.numDeletedRows)
+      .returning('size')
+      .execute()
+    return removed.map(({ size }) => size)
   },
 }

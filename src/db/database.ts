@@ -18,6 +18,8 @@ export interface Database extends AsyncDisposable {
    * A step must not wait for anything but `tx`: everyone else's writes wait for it.
    */
   write<Result>(step: (tx: Queries) => Promise<Result>, options?: WriteOptions): Promise<Result>
+  /** Bytes on the disk, of the database and of its log; undefined for one in memory. */
+  size(): Promise<{ database: number; log: number } | undefined>
   /** Reads something small. Throws when the database cannot be read. */
   check(): Promise<void>
   /** Runs a step by itself in a transaction of its own, before there are other writes: schema changes at start. */

@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { Happening } from '../kernel/observe.ts'
 import { openPlatform } from '../platform.ts'
 import { parseSettings } from '../settings.ts'
 import type { Database } from './database.ts'
@@ -15,6 +16,7 @@ import { takeLock } from './lock.ts'
 import { migrate, migrateEntity } from './migrate.ts'
 import { openSqlite } from './sqlite.ts'
 import type { Queries } from './tables.ts'
+import { createWriter } from './writer.ts'
 
 afterEach(() => {
   vi.restoreAllMocks()
@@ -371,5 +373,43 @@ describe('the lock of a data folder', () => {
       throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR' })
     })
     expect(() => takeLock(file)).toThrow('disk I/O error')
+  })
+})
+
+describe('an observer', () => {
+  test('is told of each commit, and how many writes shared it', async () => {
+    const told: Happening[] = []
+    const database = openSqlite(':memory:', { observe: (happening) => void told.push(happening) })
+    onTestFinished(() => database.close())
+    const nothing = async () => {}
+
+    await Promise.all([database.write(nothing), database.write(nothing), database.write(nothing)])
+    await database.write(nothing, { durable: false })
+
+    expect(told).toEqual([
+      { kind: 'commit.done', steps: 3, durable: true, seconds: expect.any(Number) },
+      { kind: 'commit.done', steps: 1, durable: false, seconds: expect.any(Number) },
+    ])
+  })
+
+  test('is told of a commit that failed, and not that it was done', async () => {
+    const told: Happening[] = []
+    const transactions = {
+      begin: () => {},
+      commit: () => {
+        throw new Error('the disk is gone')
+      },
+      rollback: () => {},
+      isOpen: () => true,
+      toError: (error: unknown) => error,
+    }
+    const database = await open()
+    const writer = createWriter(database.read, transactions, (happening) => {
+      told.push(happening)
+    })
+
+    await expect(writer.write(async () => {})).rejects.toThrow('the disk is gone')
+
+    expect(told).toEqual([{ kind: 'commit.failed' }])
   })
 })

@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
 import {
@@ -13,21 +14,26 @@ import {
   sql,
 } from 'kysely'
 import { ChapkitError } from '../errors.ts'
+import type { Observe } from '../kernel/observe.ts'
 import type { Database } from './database.ts'
 import type { Queries, Tables } from './tables.ts'
-import { createWriter } from './writer.ts'
+import { createWriter, type Transactions } from './writer.ts'
 
 type Handle = BetterSqlite.Database
 
 /** Versions 3.7.0 to 3.51.2 can corrupt a WAL database that has two connections (the WAL-reset race). */
 const minimumVersion = [3, 51, 3] as const
 
+export interface SqliteOptions {
+  observe?: Observe | undefined
+}
+
 /**
  * Opens an SQLite database: a file (WAL, FULL), or `:memory:`. There is one connection: readers wait while a commit is being
  * made, which takes a turn of the event loop, and find the pages that the writer has just had in its hands. A connection of
  * their own would drop all it knows with every commit of the other, and read it from the disk again.
  */
-export function openSqlite(file: string): Database {
+export function openSqlite(file: string, { observe }: SqliteOptions = {}): Database {
   const memory = file === ':memory:'
   if (!memory) mkdirSync(dirname(file), { recursive: true })
   const handle = new BetterSqlite(file)
@@ -70,7 +76,7 @@ export function openSqlite(file: string): Database {
       handle.pragma('busy_timeout = 5000')
     }
   }
-  const writer = createWriter(writeQueries, {
+  const transactions: Transactions = {
     begin(durable) {
       if (!isLogTrusted) renewLog()
       // The level of a WAL commit: FULL syncs the log, and with it every earlier commit; NORMAL leaves it to a later one.
@@ -89,7 +95,8 @@ export function openSqlite(file: string): Database {
     rollback: () => void (handle.inTransaction && handle.exec('ROLLBACK')),
     isOpen: () => handle.inTransaction,
     toError: toStorageError,
-  })
+  }
+  const writer = createWriter(writeQueries, transactions, observe)
 
   const read = kyselyOn(reading, () => writer.idle())
 
@@ -113,6 +120,11 @@ export function openSqlite(file: string): Database {
   return {
     read,
     write: writer.write,
+    async size() {
+      if (memory) return undefined
+      const log = await stat(`${file}-wal`).catch(() => undefined)
+      return { database: (await stat(file)).size, log: log?.size ?? 0 }
+    },
     check: async () => void (await sql`select 1 from job limit 1`.execute(read)),
     migrate,
     close,

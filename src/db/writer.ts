@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { Observe } from '../kernel/observe.ts'
 import type { WriteOptions } from './database.ts'
 import type { Queries } from './tables.ts'
 
@@ -25,7 +26,7 @@ const maximumBatch = 256
  * The one writer of a database. Steps wait in a queue; those that are there when the event loop has handled its I/O go into
  * one transaction, each behind a savepoint, and are acknowledged after its one commit: the cost of reaching the disk is shared.
  */
-export function createWriter(queries: Queries, transactions: Transactions) {
+export function createWriter(queries: Queries, transactions: Transactions, observe?: Observe) {
   const queue: Pending[] = []
   let scheduled = false
   let flushing: Promise<void> | undefined
@@ -62,6 +63,7 @@ export function createWriter(queries: Queries, transactions: Transactions) {
     const batch = queue.splice(0, maximumBatch)
     const answers: (() => void)[] = []
     const durable = batch.some((pending) => pending.durable)
+    let seconds = 0
     try {
       transactions.begin(durable)
       for (const { step, settle } of batch) {
@@ -70,8 +72,11 @@ export function createWriter(queries: Queries, transactions: Transactions) {
         if ('error' in outcome) answers.push(() => settle.reject(outcome.error))
         else answers.push(() => settle.resolve(outcome.value))
       }
+      const began = performance.now()
       transactions.commit()
+      seconds = (performance.now() - began) / 1000
     } catch (error) {
+      observe?.({ kind: 'commit.failed' })
       // Nothing of this batch is on disk: every step hears so, also those that had succeeded.
       try {
         transactions.rollback()
@@ -80,6 +85,7 @@ export function createWriter(queries: Queries, transactions: Transactions) {
       }
       return
     }
+    observe?.({ kind: 'commit.done', steps: batch.length, durable, seconds })
     for (const answer of answers) answer()
   }
 

@@ -151,6 +151,7 @@ export function createProcessHosts({
         maximum,
         count,
         busy: count - idle.length - starting.size,
+        starting: starting.size,
         queued: queue.length,
         restarts,
         pids: [...hosts].flatMap((host) => host.pid ?? []),

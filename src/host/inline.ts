@@ -39,7 +39,15 @@ export function createInlineHosts(runner: ModelRunner): ModelHosts {
     },
 
     warm: async () => {},
-    stats: () => ({ maximum: 1, count: 1, busy: running.size, queued: 0, restarts: 0, pids: [] }),
+    stats: () => ({
+      maximum: 1,
+      count: 1,
+      busy: running.size,
+      starting: 0,
+      queued: 0,
+      restarts: 0,
+      pids: [],
+    }),
     close() {
       isClosed = true
       for (const abort of running) abort()

@@ -11,6 +11,7 @@ import type { Queries } from '../db/tables.ts'
 import type { Engine, Ring } from '../engine/engine.ts'
 import { toTimestamp } from '../kernel/clock.ts'
 import { createIds } from '../kernel/id.ts'
+import type { Happening, Observe } from '../kernel/observe.ts'
 import { fakeClock } from '../testing/clock.ts'
 import {
   type Claim,
@@ -49,7 +50,7 @@ async function openData() {
 type Data = Awaited<ReturnType<typeof openData>>
 
 let boots = 0
-function startOn(data: Data, options: { maxQueued?: number } = {}) {
+function startOn(data: Data, options: { maxQueued?: number; observe?: Observe } = {}) {
   const engine = recordingEngine()
   const jobs = createJobs({
     ...data,
@@ -57,13 +58,14 @@ function startOn(data: Data, options: { maxQueued?: number } = {}) {
     boot: `boot-${++boots}`,
     retentionMs: 30 * dayMs,
     maxQueued: options.maxQueued ?? 100,
+    observe: options.observe,
   })
   let tokens = 0
   const prefix = `token-${boots}`
   return { jobs, engine, newToken: () => `${prefix}-${++tokens}` }
 }
 
-async function open(options: { maxQueued?: number } = {}) {
+async function open(options: { maxQueued?: number; observe?: Observe } = {}) {
   const data = await openData()
   onTestFinished(() => data.database.close())
   const service = startOn(data, options)
@@ -997,4 +999,70 @@ describe('whatever happens', () => {
     )
     await expectLegalMoves()
   }
+})
+
+describe('an observer', () => {
+  async function observed() {
+    const told: Happening[] = []
+    const opened = await open({ observe: (happening) => void told.push(happening) })
+    return { ...opened, told: () => told.splice(0) }
+  }
+  const type = 'train'
+
+  test('is told how long a job waited and ran, and how each run ended', async () => {
+    const { jobs, submit, claim, now, told } = await observed()
+    await submit()
+    now.advance(5000)
+    const first = await claim()
+    now.advance(3000)
+    await jobs.hostDied(first, 'gone')
+    now.advance(1000)
+    const second = await claim()
+    now.advance(2000)
+    await jobs.complete(second, async () => {})
+
+    expect(told()).toEqual([
+      { kind: 'job.submitted', type },
+      { kind: 'job.started', type, waitedSeconds: 5 },
+      { kind: 'run.ended', type, state: 'pending', seconds: 3 },
+      { kind: 'host.died', type },
+      { kind: 'job.started', type, waitedSeconds: null },
+      { kind: 'run.ended', type, state: 'completed', seconds: 2 },
+    ])
+  })
+
+  test('is told of nothing that was rolled back', async () => {
+    const { jobs, submit, claim, newId, told } = await observed()
+    await submit()
+    const run = await claim()
+    told()
+    const refused = jobs.complete(run, () => Promise.reject(new Error('no room')))
+    await expect(refused).rejects.toThrow('no room')
+    const job = { id: newId(), type, payload: {}, subjectId: null, artifactId: null, blobs: [] }
+    const unsubmitted = jobs.submit(job, () => Promise.reject(new Error('no room')))
+    await expect(unsubmitted).rejects.toThrow('no room')
+    expect(told()).toEqual([])
+  })
+
+  test('is told of jobs that end without a run: canceled in the queue, or by a start that takes over', async () => {
+    const { jobs, submit, claim, restart, told } = await observed()
+    const { id: waiting } = await submit()
+    await jobs.cancel(waiting)
+    const { id: running } = await submit()
+    await claim()
+    await jobs.cancel(running)
+    told()
+    await restart().jobs.takeOver()
+
+    expect(told()).toEqual([{ kind: 'job.dropped', type, state: 'canceled' }])
+  })
+
+  test('is told of no negative time when the clock is set back', async () => {
+    const { jobs, submit, claim, now, told } = await observed()
+    await submit()
+    const run = await claim()
+    now.advance(-60_000)
+    await jobs.complete(run, async () => {})
+    expect(told().at(-1)).toEqual({ kind: 'run.ended', type, state: 'completed', seconds: 0 })
+  })
 })

@@ -5,9 +5,11 @@ import type { Engine } from '../engine/engine.ts'
 import { ChapkitError } from '../errors.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import type { Json } from '../kernel/json.ts'
+import type { Happening, Observe, RunEnd } from '../kernel/observe.ts'
 import { type Page, type PageRequest, toPage } from '../kernel/page.ts'
 import { isFinal, type JobProgress, type JobRecord, type LogLine } from './schema.ts'
 import {
+  type JobCount,
   type JobFilter,
   type JobRecordRow,
   type JobRow,
@@ -32,6 +34,7 @@ export interface JobsDeps {
   retentionMs: number
   /** Pending jobs of one type beyond which a submit is refused. */
   maxQueued: number
+  observe?: Observe | undefined
 }
 
 export interface NewJob {
@@ -63,7 +66,7 @@ export type Jobs = ReturnType<typeof createJobs>
 
 /** Durable jobs: rows that outlive the process, and the rules by which they are run, exactly one result each. */
 export function createJobs(deps: JobsDeps) {
-  const { database, blobs, engine, now, newId, boot, retentionMs, maxQueued } = deps
+  const { database, blobs, engine, now, newId, boot, retentionMs, maxQueued, observe } = deps
   const watch = createJobWatch()
   // Told at once when a running job is to stop; the flag in its row is what lasts.
   const running = new Map<string, AbortController>()
@@ -85,15 +88,23 @@ export function createJobs(deps: JobsDeps) {
     decide: (row: JobRow) => Partial<JobRow>,
     along?: (tx: Queries) => Promise<void>,
   ) {
+    let startedAt: string | null = null
     const changes = await database.write(async (tx) => {
       const row = await store.find(tx, claim.id)
       const decided = row && decide(row)
+      startedAt = row?.started_at ?? null
       if (!decided || !(await store.updateClaimed(tx, claim, decided))) throw staleClaim(claim)
       await along?.(tx)
       if (decided.status !== 'pending') await blobs.release(tx, `job:${claim.id}`)
       return decided
     })
     watch.changed(claim.id)
+    observe?.({
+      kind: 'run.ended',
+      type: claim.type,
+      state: changes.status as RunEnd,
+      seconds: startedAt === null ? 0 : secondsSince(startedAt),
+    })
     if (changes.status === 'pending') {
       const { run_at } = changes
       engine.notify({
@@ -116,6 +127,9 @@ export function createJobs(deps: JobsDeps) {
           progress: null,
           ...changes,
         }
+
+  /** A clock that was set back makes no time negative. */
+  const secondsSince = (time: string) => Math.max(0, now() - Date.parse(time)) / 1000
 
   const finished = (status: 'completed' | 'failed' | 'canceled'): Partial<JobRow> => ({
     status,
@@ -141,6 +155,8 @@ export function createJobs(deps: JobsDeps) {
       if (row.status === 'pending') await blobs.release(tx, `job:${id}`)
       return toRecord({ ...row, ...changes })
     })
+    if (record.status === 'canceled')
+      observe?.({ kind: 'job.dropped', type: record.type, state: 'canceled' })
     running.get(id)?.abort(new Error('canceled'))
     watch.changed(id)
     return record
@@ -206,6 +222,7 @@ export function createJobs(deps: JobsDeps) {
         await along?.(tx, submitted)
         return submitted
       })
+      observe?.({ kind: 'job.submitted', type: job.type })
       engine.notify({
         jobId: job.id,
         type: job.type,
@@ -221,6 +238,9 @@ export function createJobs(deps: JobsDeps) {
     async list(filter: JobFilter, page: PageRequest): Promise<JobRecord[]> {
       return (await store.list(database.read, filter, page)).map(toRecord)
     },
+
+    /** How many jobs there are, by type and state; kept, not counted. */
+    counts: (): Promise<JobCount[]> => store.counts(database.read),
 
     async page(filter: JobFilter, page: number, size: number): Promise<Page<JobRecord>> {
       const rows = await store.list(database.read, filter, { kind: 'number', page, size })
@@ -297,7 +317,7 @@ export function createJobs(deps: JobsDeps) {
     async claim(type: string, token: string): Promise<Claim | undefined> {
       // A look costs less than a transaction, and mostly there is nothing. What comes later rings again.
       if (!(await store.hasDue(database.read, type, toTimestamp(now())))) return undefined
-      return database.write(
+      const taken = await database.write(
         async (tx) => {
           const at = toTimestamp(now())
           const row = await store.nextPending(tx, type, at)
@@ -311,7 +331,7 @@ export function createJobs(deps: JobsDeps) {
             started_at: at,
             progress: null,
           })
-          return {
+          const claim: Claim = {
             id: row.id,
             type,
             token,
@@ -320,9 +340,15 @@ export function createJobs(deps: JobsDeps) {
             artifactId: row.artifact_id,
             lastSeq: attempt === 1 ? 0 : await store.lastSeq(tx, row.id),
           }
+          return { claim, mayRunSince: row.run_at }
         },
         { durable: false },
       )
+      if (!taken) return undefined
+      const { claim, mayRunSince } = taken
+      const waitedSeconds = claim.attempt === 1 ? secondsSince(mayRunSince) : null
+      observe?.({ kind: 'job.started', type, waitedSeconds })
+      return claim
     },
 
     /** Registers the switch of a run, so that a cancel reaches it; hand it back with the returned function. */
@@ -366,12 +392,12 @@ export function createJobs(deps: JobsDeps) {
       ),
 
     /** A host died under the job: it runs again, unless that has happened too often. */
-    hostDied: (
+    hostDied: async (
       claim: Claim,
       reason: string,
       along?: (tx: Queries) => Promise<void>,
-    ): Promise<void> =>
-      settle(
+    ): Promise<void> => {
+      await settle(
         claim,
         (row) => {
           const host_deaths = row.host_deaths + 1
@@ -381,7 +407,9 @@ export function createJobs(deps: JobsDeps) {
           return { ...finished('failed'), host_deaths, error }
         },
         along,
-      ),
+      )
+      observe?.({ kind: 'host.died', type: claim.type })
+    },
 
     isCancelRequested: async (id: string): Promise<boolean> =>
       (await store.cancelRequested(database.read, id)) === 1,
@@ -419,30 +447,35 @@ export function createJobs(deps: JobsDeps) {
       const outcome = await database.write(async (tx) => {
         let resumed = 0
         let givenUp = 0
+        const dropped: Happening[] = []
         for (const row of await store.runningElsewhere(tx, boot)) {
           const deaths = row.service_deaths + 1
           if (row.cancel_requested === 1) {
             await store.update(tx, row.id, finished('canceled'))
             await blobs.release(tx, `job:${row.id}`)
+            dropped.push({ kind: 'job.dropped', type: row.type, state: 'canceled' })
           } else if (deaths >= maximumServiceDeaths) {
             givenUp++
             const error = `ServiceDied: the service ended ${deaths} times while this job was running`
             await store.update(tx, row.id, { ...finished('failed'), service_deaths: deaths, error })
             await blobs.release(tx, `job:${row.id}`)
+            dropped.push({ kind: 'job.dropped', type: row.type, state: 'failed' })
           } else {
             resumed++
             await store.update(tx, row.id, again(row, { service_deaths: deaths }))
           }
         }
-        return { resumed, givenUp }
+        return { resumed, givenUp, dropped }
       })
+      if (observe) outcome.dropped.forEach(observe)
       for (const { type, id, run_at } of await store.pendingTimes(
         database.read,
         toTimestamp(now()),
       )) {
         engine.notify({ jobId: id, type, runAt: Date.parse(run_at) })
       }
-      return outcome
+      const { resumed, givenUp } = outcome
+      return { resumed, givenUp }
     },
 
     /** Forgets finished jobs that are older than the retention. */

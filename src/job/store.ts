@@ -12,6 +12,13 @@ export interface JobFilter {
   type?: string
 }
 
+/** How many jobs of a type are in a state. */
+export interface JobCount {
+  type: string
+  status: JobStatus
+  count: number
+}
+
 /** The columns that a record of a job shows, in the order in which it shows them. */
 export const recordColumns = [
   'id',
@@ -189,6 +196,15 @@ export const jobStore = {
   },
 
   count: (db: Queries, filter: JobFilter): Promise<number> => countRows(db, 'job', filter),
+
+  /** From the totals that are kept as jobs come and go: no row of a job is read. */
+  counts: (db: Queries): Promise<JobCount[]> =>
+    db
+      .selectFrom('row_count')
+      .select(['type', 'status', 'rows as count'])
+      .where('tenant', '=', '')
+      .where('name', '=', 'job')
+      .execute() as Promise<JobCount[]>,
 
   /** Newest first. */
   list: async (db: Queries, filter: JobFilter, page: PageRequest): Promise<JobRecordRow[]> => {

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { Artifacts } from '../artifact/artifacts.ts'
-import { type Blobs, inlineLimit, type StagedBlob } from '../blob/blobs.ts'
+import type { Blobs } from '../blob/blobs.ts'
 import type { Configs } from '../config/configs.ts'
 import { generateSample, type SampleOptions, sampleCells } from '../data/sample.ts'
 import type { FrameJson } from '../data/schema.ts'
@@ -62,14 +62,6 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
     return prepared
   }
 
-  /** Bytes that were hashed on their way in; only large ones still have to reach the disk. */
-  async function stage(taken: TakenBytes): Promise<StagedBlob> {
-    const { bytes, hash, crc32 } = taken
-    if (bytes.byteLength <= inlineLimit)
-      return { hash, size: bytes.byteLength, crc32, inline: bytes }
-    return blobs.stage(bytes, { expected: hash })
-  }
-
   async function submit(
     type: 'train' | 'predict',
     subjectId: string,
@@ -78,7 +70,7 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
     assertThere: (tx: Queries) => Promise<unknown>,
     along?: Along<Submitted>,
   ): Promise<Submitted> {
-    const staged = await Promise.all(inputs.filter((each) => each !== null).map(stage))
+    const staged = await Promise.all(inputs.filter((each) => each !== null).map(blobs.stageHashed))
     const submitted: Submitted = { jobId: newId(), artifactId: newId() }
     await jobs.submit(
       {

@@ -85,6 +85,7 @@ export interface HostStats {
   /** Hosts that are there: starting, idle and busy. */
   count: number
   busy: number
+  starting: number
   /** Requests that wait for a host. */
   queued: number
   /** Hosts that ended without being asked to, or had to be killed. */

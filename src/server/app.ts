@@ -1,6 +1,7 @@
 import fastify, {
   type FastifyInstance,
   type FastifyPluginCallback,
+  type FastifyReply,
   type FastifyRequest,
   LogController,
   type onResponseHookHandler,
@@ -9,6 +10,7 @@ import fastify, {
 import { ChapkitError, validationError } from '../errors.ts'
 import { noteBody } from '../http/routes.ts'
 import { parseJson } from '../kernel/json.ts'
+import type { Observe } from '../kernel/observe.ts'
 import { type Logger, RequestLog } from './log.ts'
 import { answerClientError, answerRouterError, useProblems } from './problem.ts'
 import { createRouteTable, ownRoutes, type RouteTable } from './routing.ts'
@@ -30,6 +32,8 @@ export interface AppOptions {
   logger: Logger
   /** Requests whose line is left out of the log. */
   quiet: (path: string) => boolean
+  /** Told of every request that the parser lets through. */
+  observe?: Observe | undefined
 }
 
 type CorsDelegator = (request: FastifyRequest, done: (error: null, options: object) => void) => void
@@ -54,7 +58,7 @@ const isPreflight = ({ headers }: FastifyRequest): boolean =>
 
 /** The HTTP face of a service, without a socket: `inject` asks it, `listen` of another file opens it. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { newId, logger, maxBody, corsOrigins } = options
+  const { newId, logger, maxBody, corsOrigins, observe } = options
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({
@@ -75,6 +79,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     routerOptions: { maxParamLength: 128, caseSensitive: true },
     clientErrorHandler: (error, socket) => answerClientError(error, socket, newId()),
     frameworkErrors: (error, request, reply) => {
+      if (observe) observeRequest(observe, request as never, reply as never)
       // This answer goes past the framework's own headers.
       reply.raw.setHeaders(new Map([['x-request-id', request.id], ...commonHeaders]))
       answerRouterError(error, request as never, reply as never)
@@ -87,6 +92,13 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(createValidatorCompiler())
   app.decorateRequest('bodyHash', undefined)
   useStrictJson(app)
+  // Before every other hook: what those refuse is a request, too.
+  if (observe) {
+    app.addHook('onRequest', (request, reply, done) => {
+      observeRequest(observe, request, reply)
+      done()
+    })
+  }
   useHeadersAndLog(app, options.quiet)
 
   if (corsOrigins.length > 0) {
@@ -111,6 +123,24 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const pages = options.pages(table)
   await app.register(async (scope) => pages(scope))
   return app
+}
+
+/** Status of a request whose client went away before an answer began. */
+const clientGone = 499
+
+/** Tells of a request, and of its end: an answer closes in any case, a stream also when its reader leaves. */
+function observeRequest(observe: Observe, request: FastifyRequest, { raw }: FastifyReply) {
+  const began = performance.now()
+  observe({ kind: 'request.began' })
+  raw.on('close', () =>
+    observe({
+      kind: 'request.ended',
+      method: request.method,
+      route: request.routeOptions.url ?? null,
+      status: raw.headersSent ? raw.statusCode : clientGone,
+      seconds: (performance.now() - began) / 1000,
+    }),
+  )
 }
 
 const notAnObject = validationError([
