@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import { inject, test } from 'vitest'
 
 /** Programs that some tests run, with the Debian package that has each. */
@@ -10,9 +11,16 @@ export const packages = {
   bash: 'bash',
   curl: 'curl',
   jq: 'jq',
+  promtool: 'prometheus',
 } as const
 
 export type Program = keyof typeof packages
+
+/** Programs of packages that would start a server when installed: only their files are unpacked, into `unpacked`. */
+export const onlyUnpacked: readonly Program[] = ['promtool']
+
+/** Where those lie; at the end of the tests' PATH. */
+export const unpacked = join(import.meta.dirname, '..', '.programs')
 
 declare module 'vitest' {
   interface ProvidedContext {
