@@ -63,3 +63,11 @@ test('the info of a model says how long its periods are', () => {
   // @ts-expect-error: period_type is missing
   new MLServiceBuilder({ info, runner })
 })
+
+test('monitoring takes where it answers, and adds to any builder', () => {
+  const builder = new ServiceBuilder({ info }).withConfig()
+  expectTypeOf(builder.withMonitoring()).toEqualTypeOf(builder)
+  expectTypeOf(builder.withMonitoring('/internal/metrics')).toEqualTypeOf(builder)
+  // @ts-expect-error: a path is all there is to say
+  builder.withMonitoring({ interval: 5 })
+})

@@ -71,6 +71,7 @@ export class BaseServiceBuilder<Has extends Feature = never> {
       prefixes: defaultPrefixes,
       logging: false,
       health: false,
+      monitoring: false,
       system: false,
       jobs: false,
       config: null,
@@ -92,6 +93,14 @@ export class BaseServiceBuilder<Has extends Feature = never> {
 
   withHealth(prefix?: string): this {
     return this.set({ health: true }).at('health', prefix)
+  }
+
+  /**
+   * Metrics for Prometheus at `/metrics`, or at the prefix that is given: requests, jobs, model hosts, database, files and the
+   * process. Open to everyone, like `/health`.
+   */
+  withMonitoring(prefix?: string): this {
+    return this.set({ monitoring: true }).at('metrics', prefix)
   }
 
   withSystem(prefix?: string): this {
@@ -123,7 +132,7 @@ export class BaseServiceBuilder<Has extends Feature = never> {
 
   /** Paths that the parts of the service answer at. */
   withPrefixes(prefixes: Partial<Prefixes>): this {
-    for (const prefix of Object.values(prefixes)) assertPrefix(prefix)
+    for (const [name, prefix] of Object.entries(prefixes)) assertPrefix(prefix, name)
     return this.set({ prefixes: { ...this.spec.prefixes, ...prefixes } })
   }
 
@@ -267,10 +276,12 @@ function parseInfo(info: ServiceInfoInput | MLServiceInfoInput): ServiceInfo | M
 
 const reserved = ['/v2', '/metrics', '/graphql', '/console', '/docs', '/openapi.json']
 
-function assertPrefix(prefix: string) {
+function assertPrefix(prefix: string, part?: string) {
   if (!/^(\/[\w.-]+)+$/.test(prefix) || prefix.includes('..')) {
     throw new Error(`Expected a prefix such as "/api/v1/configs", got "${prefix}"`)
   }
-  const taken = reserved.find((each) => prefix === each || prefix.startsWith(`${each}/`))
+  const taken = reserved.find(
+    (each) => each !== `/${part}` && (prefix === each || prefix.startsWith(`${each}/`)),
+  )
   if (taken) throw new Error(`The prefix "${prefix}" lies below "${taken}", which is reserved`)
 }

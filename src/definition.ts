@@ -49,10 +49,11 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
       settings.databaseUrl = overrides.databaseUrl ?? null
     }
     // What a service is made of is loaded when it starts: a model host, which only imports the definition, needs none of it.
-    const [{ createLogger }, { openPlatform }, { createService }] = await Promise.all([
+    const [{ createLogger }, { openPlatform }, { createService }, monitoring] = await Promise.all([
       import('./server/log.ts'),
       import('./platform.ts'),
       import('./service.ts'),
+      spec.monitoring ? import('./monitor/monitor.ts') : null,
     ])
     const logger = await createLogger(settings)
     if (spec.runner && spec.module === null && hosting !== 'inline') {
@@ -61,13 +62,15 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
         `Models run inside the service and can block it: give the builder${spec.definedAt ? ` at ${spec.definedAt}` : ''} \`module: import.meta.url\``,
       )
     }
-    const platform = await openPlatform(settings)
+    const monitor = monitoring?.createMonitor() ?? null
+    const platform = await openPlatform(settings, { observe: monitor?.observe })
     try {
       const effective = hosting === 'inline' ? { ...spec, module: null } : spec
       const service = await createService({
         spec: effective,
         settings,
         platform,
+        monitor,
         logger,
         environment: env,
       })
@@ -79,6 +82,7 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
         },
       }
     } catch (error) {
+      monitor?.close()
       await platform[Symbol.asyncDispose]()
       throw error
     }

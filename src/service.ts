@@ -26,6 +26,7 @@ import type { ModelHosts } from './ml/run.ts'
 import type { ModelRunner } from './ml/runner.ts'
 import { createRuns } from './ml/runs.ts'
 import { createValidation } from './ml/validate.ts'
+import type { Monitor } from './monitor/monitor.ts'
 import type { Platform } from './platform.ts'
 import { createApp, type RoutePlugin } from './server/app.ts'
 import type { Logger } from './server/log.ts'
@@ -45,6 +46,8 @@ export interface ServiceOptions {
   spec: ServiceSpec
   settings: Settings
   platform: Platform
+  /** Counts what happens, where the service is monitored. */
+  monitor: Monitor | null
   logger: Logger
   environment: Readonly<Record<string, string | undefined>>
 }
@@ -60,14 +63,15 @@ export interface RunningService {
 
 /** Builds every slice from the platform and starts them. Read top to bottom: this is the dependency graph. */
 export async function createService(options: ServiceOptions): Promise<RunningService> {
-  const { spec, settings, platform, logger } = options
+  const { spec, settings, platform, monitor, logger } = options
   const { database, blobStore, engine, now, newId, newToken } = platform
   const { prefixes } = spec
   const { publicUrl } = settings
+  const observe = monitor?.observe
   const stopping = new AbortController()
   const onError = (error: unknown, event: string) => logger.error({ err: error, event }, event)
 
-  const blobs = createBlobs({ database, store: blobStore, now })
+  const blobs = createBlobs({ database, store: blobStore, now, observe })
   const idempotency = createIdempotency({ database, now })
   const jobs = createJobs({
     database,
@@ -78,6 +82,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     boot: newToken(),
     retentionMs: settings.jobRetentionMs,
     maxQueued: settings.maxQueuedJobs,
+    observe,
   })
   const artifacts = createArtifacts({
     database,
@@ -188,6 +193,18 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       link: links.linkTrained,
       redact: redactor(spec.module),
     })
+  if (monitor) {
+    routes.push(
+      monitor.routes({
+        prefix: prefixes.metrics,
+        info: { id: spec.info.id, version: spec.info.version, chapkit_version: version },
+        jobs: spec.jobs ? { types: runs ? ['train', 'predict'] : [], counts: jobs.counts } : null,
+        hosts,
+        database,
+        onError,
+      }),
+    )
+  }
   const { train, predict } = settings.concurrency
   const dispatcher = createDispatcher({
     jobs,
@@ -236,7 +253,11 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     corsOrigins: spec.corsOrigins ?? settings.corsOrigins,
     newId,
     logger,
-    quiet: (path) => !spec.logging || path.startsWith(prefixes.health),
+    quiet: (path) =>
+      !spec.logging ||
+      path.startsWith(prefixes.health) ||
+      (monitor !== null && path.startsWith(prefixes.metrics)),
+    observe,
   })
   await app.ready()
 
@@ -273,6 +294,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     await Promise.all([app.close(), dispatcher.stop(settings.drainMs, atOnce)])
     clearTimeout(drained)
     await closeHosts()
+    monitor?.close()
     await intake.close()
     for (const hook of spec.onShutdown) {
       try {
@@ -325,6 +347,7 @@ function homeLinks(spec: ServiceSpec) {
     { path: 'openapi.json', text: 'its description', when: true },
     { path: prefixes.info.slice(1), text: 'what this service is', when: true },
     { path: prefixes.health.slice(1), text: 'how it does', when: spec.health },
+    { path: prefixes.metrics.slice(1), text: 'its metrics', when: spec.monitoring },
     { path: prefixes.configs.slice(1), text: 'configurations', when: spec.config !== null },
     {
       path: prefixes.artifacts.slice(1),

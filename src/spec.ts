@@ -38,6 +38,7 @@ type UnionToIntersection<Union> = [Union] extends [never]
 /** Paths that the parts of a service answer at. */
 export interface Prefixes {
   health: string
+  metrics: string
   info: string
   system: string
   jobs: string
@@ -48,6 +49,7 @@ export interface Prefixes {
 
 export const defaultPrefixes: Prefixes = {
   health: '/health',
+  metrics: '/metrics',
   info: '/api/v1/info',
   system: '/api/v1/system',
   jobs: '/api/v1/jobs',
@@ -68,6 +70,8 @@ export interface ServiceSpec {
   prefixes: Prefixes
   logging: boolean
   health: boolean
+  /** Whether the service counts what happens in it, and answers the counts. */
+  monitoring: boolean
   system: boolean
   jobs: boolean
   config: { schema: ConfigSchema; verbs: CrudVerbs } | null

@@ -22,6 +22,7 @@ const mayImport: Record<string, readonly string[]> = {
   system: ['db', 'http'],
   ml: ['artifact', 'blob', 'config', 'data', 'db', 'http', 'idempotency', 'job'],
   host: ['data', 'ml'],
+  monitor: ['http'],
   server: ['http', 'permissions.ts', 'settings.ts'],
   cli: ['blob', 'db', 'definition.ts', 'host', 'platform.ts', 'settings.ts', 'version.ts'],
   testing: ['blob', 'definition.ts', 'job', 'spec.ts'],
@@ -157,4 +158,17 @@ test('the server is loaded when a service starts, not when the package is import
   expect(
     loaded.filter((url) => /node_modules\/(fastify|pino|ajv|better-sqlite3)\//.test(url)),
   ).toEqual([])
+})
+
+test('only the monitor writes metrics, and nobody loads it but a service that asks for it', () => {
+  const writers = files.filter((file) => imports(file).includes('prom-client'))
+  expect(writers).toEqual(['monitor/exposition.ts'])
+
+  const knowing = files
+    .filter((file) => !file.startsWith('monitor/'))
+    .filter((file) => local(file).some((target) => target.startsWith('monitor/')))
+  expect(knowing).toEqual(['definition.ts', 'service.ts'])
+  // The one loads it when the service starts, the other knows its types.
+  expect(local('service.ts', { types: false }).filter((each) => /^monitor/.test(each))).toEqual([])
+  expect(code('definition.ts')).toMatch(/spec\.monitoring \? import\('\.\/monitor\/monitor\.ts'\)/)
 })

@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { errorCatalogue } from '../src/errors.ts'
+import { families } from '../src/monitor/schema.ts'
 import { permissionCatalogue } from '../src/permissions.ts'
 import { environmentNames } from '../src/settings.ts'
 import { version } from '../src/version.ts'
@@ -29,6 +30,20 @@ test('docs/reference/permissions.md lists exactly the permissions that exist', (
 
 test('docs/reference/settings.md lists exactly the variables that are read', () => {
   expect(firstCells('docs/reference/settings.md')).toEqual(environmentNames)
+})
+
+test('docs/reference/metrics.md lists exactly the metrics that exist, with type and labels', () => {
+  const rows = [
+    ...read('docs/reference/metrics.md').matchAll(/^\| `(\w+)` \| (\w+) \| ([^|]*) \|/gm),
+  ]
+
+  expect(rows.map(([, name, type, labels]) => [name, type, labels!.trim()])).toEqual(
+    Object.entries(families).map(([name, { type, labels }]) => [
+      name,
+      type,
+      labels.map((label) => `\`${label}\``).join(', '),
+    ]),
+  )
 })
 
 test('docs/reference/log-events.md lists exactly the events that are logged', () => {
