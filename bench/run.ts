@@ -29,6 +29,7 @@ import { list } from './programs/list.ts'
 import { memory } from './programs/memory.ts'
 import { memoryGrowth } from './programs/memory-growth.ts'
 import { million } from './programs/million.ts'
+import { monitoring } from './programs/monitoring.ts'
 import { openapi } from './programs/openapi.ts'
 import { slowDisk } from './programs/slow-disk.ts'
 import { streaming } from './programs/streaming.ts'
@@ -54,6 +55,7 @@ const programs: readonly Program[] = [
   ingestion,
   tables,
   streaming,
+  monitoring,
   openapi,
   importTime,
 ]
