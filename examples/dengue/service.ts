@@ -56,7 +56,9 @@ const service = new MLServiceBuilder({
     },
   },
   runner,
-}).build()
+})
+  .withMonitoring()
+  .build()
 
 export default service
 if (import.meta.main) await service.listen()
