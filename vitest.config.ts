@@ -1,29 +1,52 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
-export default defineConfig({
+/** What every test runs with, whichever project it belongs to. */
+const shared = {
   // Tests run the sources: the same condition that child processes are started with.
   ssr: { resolve: { conditions: ['chapkit-source', 'node', 'import', 'module', 'default'] } },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
-    // The crash campaigns take minutes and want strace and a quiet machine: CHAPKIT_CRASH=1 runs them.
-    exclude: [
-      '**/node_modules/**',
-      ...(process.env.CHAPKIT_CRASH === '1' ? [] : ['test/crash/**']),
-    ],
-    globalSetup: ['test/setup/programs.ts'],
     setupFiles: ['test/setup/coverage.ts'],
-    // What a test prints is shown when it fails.
-    silent: 'passed-only',
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
     execArgv: ['--conditions=chapkit-source'],
-    typecheck: {
-      enabled: true,
-      ignoreSourceErrors: true,
-      include: ['**/*.test-d.ts'],
-      tsconfig: './tsconfig.json',
-    },
+  },
+} satisfies TestProjectInlineConfiguration
+
+export default defineConfig({
+  test: {
+    globalSetup: ['test/setup/programs.ts'],
+    // What a test prints is shown when it fails.
+    silent: 'passed-only',
+    projects: [
+      {
+        ...shared,
+        test: {
+          ...shared.test,
+          name: 'fast',
+          include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, 'test/crash/**'],
+          typecheck: {
+            enabled: true,
+            ignoreSourceErrors: true,
+            include: ['**/*.test-d.ts'],
+            tsconfig: './tsconfig.json',
+          },
+        },
+      },
+      {
+        ...shared,
+        test: {
+          ...shared.test,
+          name: 'crash',
+          include: ['test/crash/**/*.test.ts'],
+          // After the others, which it would slow down: it starts and kills some 900 processes. Two files side by side fill
+          // the waiting of one with the work of the other.
+          sequence: { groupOrder: 1 },
+          maxWorkers: 2,
+        },
+      },
+    ],
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],

@@ -133,15 +133,23 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** A process by its id and the moment of its start: ids come again. Undefined when it has ended. */
-export function identityOf(pid: number): string | undefined {
-  if (!isAlive(pid)) return undefined
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`
-  } catch {
-    return undefined
+/**
+ * Processes that were started on a data folder: the service and its model hosts, also those whose service has ended. They are
+ * known by their environment, as the ids of processes come again. One that has ended has none.
+ */
+export function processesOn(folder: string): number[] {
+  const mark = `CHAPKIT_DATA_DIR=${folder}\0`
+  const isOn = (pid: number) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(mark)
+    } catch {
+      return false
+    }
   }
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter(isOn)
 }
 
 /** Waits for a condition, by asking; the deadline is only there to fail. */

@@ -27,8 +27,7 @@ import {
   upload,
 } from './ledger.ts'
 import {
-  descendants,
-  identityOf,
+  processesOn,
   type ServiceProcess,
   spawnService,
   startService,
@@ -101,8 +100,6 @@ export async function runCrashes({
   using data = temporaryFolder()
   const folder = `${data.path}/data`
   const world = emptyWorld()
-  /** Hosts that were there at a kill, and may be still. */
-  let orphans: string[] = []
   const crew = Array.from({ length: clients }, (_, name) =>
     createClient(`c${name}`, world, random.fork(), report.acknowledged),
   )
@@ -141,7 +138,6 @@ export async function runCrashes({
       await passed(random.next() * longestLifeMs)
       if (service.child.exitCode !== null)
         note([{ fault: 'lost', what: `the service ended by itself: ${service.stderr()}` }])
-      orphans = [...orphans.filter(isThere), ...hostsOf(service)]
       await service.kill()
       const failures = (await Promise.all(work)).filter((failure) => failure !== undefined)
       close()
@@ -157,21 +153,15 @@ export async function runCrashes({
     note(await endOfJobs(world, send))
     note(await compare(world, send, { thorough: true }))
     close()
-    orphans = [...orphans, ...hostsOf(service)]
   }
-  await until('all model hosts have ended', () => !orphans.some(isThere)).catch(() =>
-    note([{ fault: 'left over', what: `model hosts ${orphans.filter(isThere).join(', ')}` }]),
+  await until('all model hosts have ended', () => processesOn(folder).length === 0).catch(() =>
+    note([{ fault: 'left over', what: `model hosts ${processesOn(folder).join(', ')}` }]),
   )
   const { violations } = inspect(folder)
   note(violations)
   report.seconds = Math.round(performance.now() - began) / 1000
   return report
 }
-
-const hostsOf = ({ pid }: ServiceProcess) =>
-  descendants(pid).flatMap((each) => identityOf(each) ?? [])
-
-const isThere = (identity: string) => identityOf(Number.parseInt(identity, 10)) === identity
 
 const passed = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
