@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { runCrashes, summary } from './program.ts'
 
 test('100 kills at random moments lose nothing that was acknowledged, and leave nothing half, twice or stuck', {
-  timeout: 600_000,
+  timeout: 1_200_000,
 }, async () => {
   const seed = Number(process.env.CHAPKIT_CRASH_SEED ?? Date.now() % 1e6)
   // Two services side by side: most of the time is spent on starts.

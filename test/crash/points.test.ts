@@ -169,7 +169,7 @@ const scenarios: Scenario[] = [
 
 testWith('strace').each(scenarios)(
   'killed at every point of: $name, the service has all that it acknowledged, nothing half, nothing twice',
-  { timeout: 240_000 },
+  { timeout: 900_000 },
   async (scenario) => {
     const { points, violations } = await enumerate(scenario)
     expect(violations).toEqual([])

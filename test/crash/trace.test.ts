@@ -20,7 +20,7 @@ import { type Acknowledgement, checkTrace, readCalls } from './trace.ts'
 
 testWith('strace')(
   'every fsync that an acknowledged write depends on comes before its answer',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     using data = temporaryFolder()
     // Made by the service, two levels: also the folder itself must last.
@@ -91,7 +91,7 @@ testWith('strace')(
 
 testWith('strace')(
   'after an fsync that failed nothing is built on what it may have lost: the log is begun anew',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     using data = temporaryFolder()
     const folder = join(data.path, 'data')

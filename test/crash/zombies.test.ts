@@ -20,7 +20,7 @@ import { createConfig, emptyWorld, perform, predict, train } from './ledger.ts'
 import { isAlive, startService, temporaryFolder, until } from './process.ts'
 
 test('a host that was stopped is noticed and killed, and its job runs again', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   using data = temporaryFolder()
   const gate = join(data.path, 'gate')
@@ -47,7 +47,7 @@ test('a host that was stopped is noticed and killed, and its job runs again', {
 })
 
 test('200 of 200 results that come after their job was taken over are refused, whether or not it has ended', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const rounds = 200
   using data = temporaryFolder()
@@ -74,13 +74,13 @@ test('200 of 200 results that come after their job was taken over are refused, w
         'it is claimed again',
         async () => (await first.jobs.get(id)).status === 'running',
       )
-    else await second.jobs.waitFor(id, 10_000)
+    else await second.jobs.waitFor(id, 60_000)
 
     late.goOn()
     await until('the late result was refused', () => first.refused() === round + 1)
     expect((await first.jobs.get(id)).status).toBe(isUnderWay ? 'running' : 'completed')
     retry?.goOn()
-    expect((await second.jobs.waitFor(id, 10_000))?.status).toBe('completed')
+    expect((await second.jobs.waitFor(id, 60_000))?.status).toBe('completed')
   }
 
   expect(first.refused()).toBe(rounds)
@@ -90,7 +90,7 @@ test('200 of 200 results that come after their job was taken over are refused, w
 })
 
 test('a job that kills its host each time is given up after three hosts, and the others go on', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   using data = temporaryFolder()
   const note = join(data.path, 'note')
