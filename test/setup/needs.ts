@@ -33,6 +33,14 @@ export function isMissing(program: Program): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0
 }
 
+/** Whether strace may watch a process that it has not started: some systems leave that to root. */
+export function mayTrace(): boolean {
+  // SIGKILL: any other signal is lost when strace ends before it has passed it on.
+  const script =
+    'sleep 60 >&- 2>&- & strace -p $! 2>&1 | { read -r said; kill -KILL $!; echo "$said"; }'
+  return spawnSync('sh', ['-c', script], { encoding: 'utf8' }).stdout.includes(' attached')
+}
+
 /** `test` for a test that runs programs of the machine; it is skipped, and says so, where one is missing. */
 export function testWith(...programs: Program[]): typeof test {
   return (

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { isMissing, onlyUnpacked, type Program, packages, unpacked } from './needs.ts'
+import { isMissing, mayTrace, onlyUnpacked, type Program, packages, unpacked } from './needs.ts'
 
 /** Looks for the programs that tests run; with CHAPKIT_TEST_INSTALL=1 installs what is missing, else names the commands. */
 export default function setup(project: TestProject): void {
@@ -24,6 +24,12 @@ export default function setup(project: TestProject): void {
     console.warn(
       `Skipping the tests that need ${missing.join(', ')}. To run them: ${commands.join('; ')}`,
     )
+  }
+  if (!missing.includes('strace') && !mayTrace()) {
+    const reason = 'strace may not watch processes here; kernel.yama.ptrace_scope=0 allows it'
+    if (process.env.CHAPKIT_TEST_INSTALL === '1') throw new Error(reason)
+    console.warn(`Skipping the tests that need strace: ${reason}`)
+    missing.push('strace')
   }
   project.provide('missing', missing)
 }
