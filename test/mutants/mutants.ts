@@ -1,0 +1,243 @@
+/*
+ * Ways to break the service on purpose, each with the test that has to notice. A test that stays green over one of these
+ * proves nothing about what it is named for. Where a campaign (test/crash) is cheap enough, it is the one that has to notice:
+ * it is what other promises rest on.
+ */
+
+export interface Mutant {
+  name: string
+  /** What is no longer true of the service. */
+  breaks: string
+  file: string
+  /** Text that is in the file exactly once, and what it is replaced with. */
+  text: string
+  by: string
+  /** The narrowest test that notices: a file, and a part of the names of its tests. */
+  test: { file: string; name: string }
+}
+
+const traced = {
+  file: 'test/crash/trace.test.ts',
+  name: 'every fsync that an acknowledged write depends on comes before its answer',
+}
+const killedAtEveryPointOf = (scenario: string) => ({
+  file: 'test/crash/points.test.ts',
+  name: `killed at every point of: ${scenario},`,
+})
+
+export const mutants: Mutant[] = [
+  {
+    name: 'blob-file-not-synced',
+    breaks: 'the bytes of a file are on the disk before it gets its name',
+    file: 'src/blob/file.ts',
+    text: '    await disk(temp.handle.sync())\n',
+    by: '',
+    test: traced,
+  },
+  {
+    name: 'blob-folder-not-synced',
+    breaks: 'the name of a file is on the disk before a row names it',
+    file: 'src/blob/file.ts',
+    text: '    try {\n      await syncFolder(dirname(path))\n    } catch (error) {\n      folders.delete',
+    by: '    try {\n    } catch (error) {\n      folders.delete',
+    test: traced,
+  },
+  {
+    name: 'new-folder-not-synced',
+    breaks: 'a new folder of files is on the disk before a row names a file in it',
+    file: 'src/blob/file.ts',
+    text: 'await syncFolder(created ? folder : parent)',
+    by: 'if (!created) await syncFolder(parent)',
+    test: traced,
+  },
+  {
+    name: 'synchronous-off',
+    breaks: 'the first commits are on the disk before they are answered',
+    file: 'src/db/sqlite.ts',
+    text: `writeHandle.pragma('synchronous = FULL')`,
+    by: `writeHandle.pragma('synchronous = OFF')`,
+    test: { file: 'src/db/sqlite.test.ts', name: 'a file is written in WAL mode with full syncs' },
+  },
+  {
+    name: 'synchronous-normal',
+    breaks: 'a commit is on the disk before it is answered',
+    file: 'src/db/sqlite.ts',
+    text: `synchronous = \${durable ? 'FULL' : 'NORMAL'}`,
+    by: 'synchronous = NORMAL',
+    test: traced,
+  },
+  {
+    name: 'shared-commit-not-durable',
+    breaks: 'a commit that several writes share is as durable as the strictest of them asks',
+    file: 'src/db/writer.ts',
+    text: 'batch.some((pending) => pending.durable)',
+    by: 'batch.every((pending) => pending.durable)',
+    test: {
+      file: 'src/db/sqlite.test.ts',
+      name: 'reach the disk before the answer when they are durable',
+    },
+  },
+  {
+    name: 'failed-sync-trusted',
+    breaks: 'nothing is built on a log whose sync has failed',
+    file: 'src/db/sqlite.ts',
+    text: 'isLogTrusted &&= !isFailedSync(error)',
+    by: 'isFailedSync(error)',
+    test: { file: 'test/crash/trace.test.ts', name: 'after an fsync that failed' },
+  },
+  {
+    name: 'row-before-blob',
+    breaks: 'bytes are stored before the row that names them',
+    file: 'src/blob/blobs.ts',
+    text: `    return { ...(await store.put(source, options)), inline: null }
+  }
+
+  async function find`,
+    by: `    store.put(source, options).catch(() => {})
+    return { ...stageBytes(source), inline: null }
+  }
+
+  async function find`,
+    test: killedAtEveryPointOf('job submit'),
+  },
+  {
+    name: 'result-beside-state',
+    breaks: 'the result of a job and its final state are one commit',
+    file: 'src/job/jobs.ts',
+    text: `      await along?.(tx)
+      if (decided.status !== 'pending') await blobs.release(tx, \`job:\${claim.id}\`)
+      return decided
+    })
+`,
+    by: `      if (decided.status !== 'pending') await blobs.release(tx, \`job:\${claim.id}\`)
+      return decided
+    })
+    await database.write(async (tx) => along?.(tx))
+`,
+    test: killedAtEveryPointOf('job finish of a training'),
+  },
+  {
+    name: 'key-beside-write',
+    breaks: 'an idempotency key is stored in the transaction of the write itself',
+    file: 'src/idempotency/idempotency.ts',
+    text: `        const fresh = await create(async (tx, { status, headers, body, jobId }) => {
+          await store.remove(tx, scope)
+`,
+    by: `        const fresh = await create(async () => {})
+        const { status, headers, body, jobId } = fresh
+        await database.write(async (tx) => {
+          await store.remove(tx, scope)
+`,
+    test: killedAtEveryPointOf('config save'),
+  },
+  {
+    name: 'trash-not-cleaned',
+    breaks: 'what a crash left in the trash is dealt with by the next start',
+    file: 'src/blob/file.ts',
+    text: 'if (inUse.has(name) || !isHash(hash)) continue',
+    by: 'if (name) continue',
+    test: killedAtEveryPointOf('sweep of what a crash left'),
+  },
+  {
+    name: 'sweep-without-second-look',
+    breaks: 'bytes that are named while a sweep hides them come back',
+    file: 'src/blob/sweep.ts',
+    text: 'wanted = trashed.changedAt >= olderThan || (await isReferenced(hash))',
+    by: 'wanted = false',
+    test: { file: 'src/blob/sweep.test.ts', name: 'as files of two processes' },
+  },
+  {
+    name: 'sweep-without-age',
+    breaks: 'bytes that were put a moment ago, and have no row yet, are left alone by a sweep',
+    file: 'src/blob/blobs.ts',
+    text: '      olderThan: before,\n',
+    by: '      olderThan: Number.POSITIVE_INFINITY,\n',
+    test: { file: 'src/blob/blobs.test.ts', name: 'outlive sweeps that run at the same time' },
+  },
+  {
+    name: 'late-result-taken',
+    breaks: 'a run whose job was taken over is told so, and its result is not stored',
+    file: 'src/job/store.ts',
+    text: `.where('token', '=', claim.token)`,
+    by: '',
+    test: { file: 'test/crash/zombies.test.ts', name: '200 of 200 results' },
+  },
+  {
+    name: 'refusal-of-late-result-ignored',
+    breaks: 'the result of a run whose job was taken over is not stored',
+    file: 'src/job/jobs.ts',
+    text: 'if (!decided || !(await store.updateClaimed(tx, claim, decided))) throw staleClaim(claim)',
+    by: 'if (!decided) throw staleClaim(claim)\n      await store.updateClaimed(tx, claim, decided)',
+    test: { file: 'src/job/jobs.test.ts', name: 'accepts nothing from a run whose job was taken' },
+  },
+  {
+    name: 'late-report-taken',
+    breaks: 'a run whose job was taken over does not write into its log any more',
+    file: 'src/job/jobs.ts',
+    text: 'if (!(await store.updateClaimed(tx, claim, changes))) throw staleClaim(claim)',
+    by: 'await store.updateClaimed(tx, claim, changes)',
+    test: { file: 'src/job/jobs.test.ts', name: 'accepts nothing from a run whose job was taken' },
+  },
+  {
+    name: 'result-dropped-on-full-disk',
+    breaks: 'a result that finds no room on the disk waits for it',
+    file: 'src/job/dispatcher.ts',
+    text: `(error.code === 'storage-full' || error.code === 'unavailable')`,
+    by: `error.code === 'unavailable'`,
+    test: { file: 'src/job/dispatcher.test.ts', name: 'for want of space is kept' },
+  },
+  {
+    name: 'shortage-blamed-on-model',
+    breaks: 'a job waits when the machine has no room for a model host',
+    file: 'src/host/host-process.ts',
+    text: `if (spawnError && isShortage(spawnError)) return { status: 'no-host', reason }`,
+    by: '',
+    test: { file: 'test/crash/faults.test.ts', name: 'without a file descriptor left' },
+  },
+  {
+    name: 'canceled-host-lives-on',
+    breaks: 'a model that does not obey a cancel is ended with its process',
+    file: 'src/host/host-process.ts',
+    text: '    cancelTimer = setTimeout(terminate, cancelGraceMs)\n',
+    by: '',
+    test: { file: 'test/e2e/models.test.ts', name: 'would go on (spin) is gone' },
+  },
+  {
+    name: 'frozen-host-lives-on',
+    breaks: 'a host that was stopped is noticed and killed',
+    file: 'src/host/host-process.ts',
+    text: 'if (!isReady || !options.killSilent || ++missed <= silentChecks) return',
+    by: 'if (++missed > 0) return',
+    test: { file: 'test/crash/zombies.test.ts', name: 'a host that was stopped is noticed' },
+  },
+  {
+    name: 'orphaned-host-lives-on',
+    breaks: 'hosts end with their service, however it ended',
+    file: 'src/host/watch.ts',
+    text: `if (process.ppid !== servicePid) process.kill`,
+    by: `if (process.ppid === 0) process.kill`,
+    test: {
+      file: 'src/host/hosts.test.ts',
+      name: 'end when the service is killed, also in the middle of: loop',
+    },
+  },
+  {
+    name: 'body-without-limit',
+    breaks: 'a body over the limit is refused',
+    file: 'src/server/app.ts',
+    text: 'bodyLimit: maxBody,',
+    by: 'bodyLimit: Number.MAX_SAFE_INTEGER,',
+    test: { file: 'test/http/framing.test.ts', name: 'bodies over the limit' },
+  },
+  {
+    name: 'circle-of-artifacts',
+    breaks: 'an artifact is not moved below itself',
+    file: 'src/artifact/artifacts.ts',
+    text: '(await store.lineage(tx, parentId)).includes(row.id)',
+    by: 'false',
+    test: { file: 'test/http/bad-values.test.ts', name: 'in a circle' },
+  },
+]
+
+/** How often a text is in another. */
+export const countOf = (text: string, source: string): number => source.split(text).length - 1
