@@ -19,6 +19,7 @@ import {
   sha256,
 } from './blobs.ts'
 import { openFileBlobs } from './file.ts'
+import { inAnyOrder } from './fixtures/any-order.ts'
 import { memoryBlobs } from './memory.ts'
 
 const large = inlineLimit + 1
@@ -302,7 +303,7 @@ test('bytes whose reference was committed are there at every moment, whatever is
           })
         }
         const rest = async () => {
-          await scheduler.waitFor(Promise.all(pending))
+          await inAnyOrder(scheduler, Promise.all(pending))
           pending = []
         }
 
@@ -316,16 +317,16 @@ test('bytes whose reference was committed are there at every moment, whatever is
             service.process.isDead = true
             await rest()
             service = start()
-            await scheduler.waitFor(service.store.clean())
-            await scheduler.waitFor(service.blobs.sweep(0))
-            await scheduler.waitFor(read())
+            await inAnyOrder(scheduler, service.store.clean())
+            await inAnyOrder(scheduler, service.blobs.sweep(0))
+            await inAnyOrder(scheduler, read())
           } else {
             pending.push(perform(each) ?? Promise.resolve())
             if (waits) await scheduler.waitAll()
           }
         }
         await rest()
-        await scheduler.waitFor(read())
+        await inAnyOrder(scheduler, read())
 
         const rowHashes = async () => {
           const rows = await database.read.selectFrom('blob').select('hash').execute()
@@ -334,13 +335,13 @@ test('bytes whose reference was committed are there at every moment, whatever is
         expect(await rowHashes()).toEqual(expect.arrayContaining([...young]))
 
         now.advance(2000)
-        await scheduler.waitFor(service.blobs.sweep(1000))
+        await inAnyOrder(scheduler, service.blobs.sweep(1000))
         const wanted = [...new Set([...owned.values()].flatMap((set) => [...set]))].sort()
         expect(await rowHashes()).toEqual(wanted)
         expect((await stored(disk.store)).sort()).toEqual(
           wanted.filter((hash) => hash !== hashes[0]),
         )
-        await scheduler.waitFor(read())
+        await inAnyOrder(scheduler, read())
       },
     ),
     { numRuns: 10_000 },

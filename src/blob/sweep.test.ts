@@ -22,6 +22,7 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { BlobStore } from './blob-store.ts'
 import { type FileSystem, openFileBlobs } from './file.ts'
+import { inAnyOrder } from './fixtures/any-order.ts'
 import { memoryBlobs } from './memory.ts'
 import { sweepBlobs } from './sweep.ts'
 
@@ -260,20 +261,6 @@ async function play(steps: typeof plan extends fc.Arbitrary<infer T> ? T : never
   }
   await sweeping()
   expect(await names(writer)).toEqual([...kept].sort())
-}
-
-/** Lets the steps of a task go on one at a time. Who is next is chosen when all have come to their next step. */
-async function inAnyOrder<Result>(scheduler: fc.Scheduler, task: Promise<Result>): Promise<Result> {
-  let isOver = false
-  const end = () => {
-    isOver = true
-  }
-  task.then(end, end)
-  while (!isOver) {
-    await new Promise((resolve) => setImmediate(resolve))
-    if (scheduler.count() > 0) await scheduler.waitOne()
-  }
-  return task
 }
 
 async function names(store: BlobStore): Promise<string[]> {
