@@ -227,7 +227,7 @@ export const mutants: Mutant[] = [
     file: 'src/server/app.ts',
     text: 'bodyLimit: maxBody,',
     by: 'bodyLimit: Number.MAX_SAFE_INTEGER,',
-    test: { file: 'test/http/framing.test.ts', name: 'bodies over the limit' },
+    test: { file: 'test/http/framing.test.ts', name: 'are taken up to the limit' },
   },
   {
     name: 'circle-of-artifacts',
