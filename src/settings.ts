@@ -27,6 +27,10 @@ const Environment = z.object({
     .url({ protocol: /^https?$/, error: 'Expected a URL such as https://example.org/forecasts' })
     .optional(),
   CHAPKIT_MAX_BODY: wholeNumber(64 * 1024 * 1024, 1024),
+  CHAPKIT_MAX_BODIES: wholeNumber(256 * 1024 * 1024, 1024, Number.MAX_SAFE_INTEGER),
+  CHAPKIT_MAX_REQUESTS: wholeNumber(256, 1),
+  CHAPKIT_MAX_STREAMS: wholeNumber(1000, 1),
+  CHAPKIT_MAX_CONNECTIONS: wholeNumber(5000, 1),
   CHAPKIT_CORS_ORIGINS: z.string().optional(),
   CHAPKIT_DRAIN_SECONDS: wholeNumber(25, 0, 86_400),
   CHAPKIT_JOB_RETENTION_DAYS: wholeNumber(30, 1, 36_500),
@@ -52,6 +56,14 @@ export interface Settings {
   publicUrl: string | null
   /** Largest JSON body, in bytes. */
   maxBody: number
+  /** Bytes of bodies held in memory at the same time, of all requests together; more are refused with 503. */
+  maxBodies: number
+  /** Requests worked on at the same time; more are refused with 503. Fewer while the event loop is late. */
+  maxRequests: number
+  /** Event streams, and requests that wait for a job, at the same time. */
+  maxStreams: number
+  /** Connections beyond which only `/health` is answered. */
+  maxConnections: number
   corsOrigins: string[]
   /** How long a stop waits for requests and jobs, in milliseconds. */
   drainMs: number
@@ -92,6 +104,10 @@ export function parseSettings(environment: Record<string, string | undefined>): 
     databaseUrl: env.DATABASE_URL ?? null,
     publicUrl: env.CHAPKIT_PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     maxBody: env.CHAPKIT_MAX_BODY,
+    maxBodies: env.CHAPKIT_MAX_BODIES,
+    maxRequests: env.CHAPKIT_MAX_REQUESTS,
+    maxStreams: env.CHAPKIT_MAX_STREAMS,
+    maxConnections: env.CHAPKIT_MAX_CONNECTIONS,
     corsOrigins: toList(env.CHAPKIT_CORS_ORIGINS),
     drainMs: env.CHAPKIT_DRAIN_SECONDS * 1000,
     jobRetentionMs: env.CHAPKIT_JOB_RETENTION_DAYS * 86_400_000,

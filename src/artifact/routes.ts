@@ -104,6 +104,7 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
             description:
               'The body, of any type and size, becomes the content of a generic artifact.',
             query: uploadQuery,
+            streamsBody: true,
             otherBodies: [
               {
                 contentType: 'application/octet-stream',

@@ -18,8 +18,13 @@ declare module 'fastify' {
     permission?: Permission
     /** How the route reads in the OpenAPI document. */
     doc?: RouteDoc
+    /** The handler reads the body as it comes: it never stands in memory. */
+    streamsBody?: boolean
   }
 }
+
+/** Event of a response: its request has nothing left to do but to wait, for a job say. */
+export const onlyWaits = Symbol('only waits')
 
 /** What a plugin of routes registers them on, for the places above that only pass it on. */
 export type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
@@ -64,6 +69,8 @@ export interface Endpoint {
   bodyExample?: unknown
   /** Bodies in other forms, for the document only. */
   otherBodies?: RouteDoc['body']
+  /** The handler reads the body as it comes: it never stands in memory. */
+  streamsBody?: boolean
   headers?: RouteDoc['headers']
   answers: Record<number, Answer>
   problems?: readonly number[]
@@ -98,6 +105,7 @@ export function addEndpoint<Parts extends Partial<RequestParts> = RequestParts>(
     schema: { ...(query && { querystring: query }), ...(body && { body }) },
     config: {
       permission,
+      ...(endpoint.streamsBody && { streamsBody: true }),
       doc: {
         tag,
         summary,

@@ -7,6 +7,7 @@ import {
   type Endpoint,
   idempotencyHeader,
   noteBody,
+  onlyWaits,
   sendAnswered,
   toIdempotentRequest,
 } from '../http/routes.ts'
@@ -62,6 +63,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
 
     const gone = new AbortController()
     reply.raw.once('close', () => gone.abort())
+    reply.raw.emit(onlyWaits)
     const job = await ml.waitFor(jobId, wait * 1000, AbortSignal.any([stopping, gone.signal]))
     // Still running, or deleted since: then the promise is all there is to say.
     if (!job || !isFinal(job.status)) return sendAnswered(reply, outcome)

@@ -11,6 +11,8 @@ import { ChapkitError, validationError } from '../errors.ts'
 import { noteBody } from '../http/routes.ts'
 import { parseJson } from '../kernel/json.ts'
 import type { Observe } from '../kernel/observe.ts'
+import { AdmittedResponse, createAdmission } from './admission.ts'
+import { createBodyBudget } from './body-budget.ts'
 import { type Logger, RequestLog } from './log.ts'
 import { answerClientError, answerRouterError, useProblems } from './problem.ts'
 import { createRouteTable, ownRoutes, type RouteTable } from './routing.ts'
@@ -27,6 +29,13 @@ export interface AppOptions {
   /** Routes that need the table of all others. */
   pages: (table: RouteTable) => RoutePlugin
   maxBody: number
+  /** Bytes of bodies that are held in memory at the same time, of all requests together. */
+  maxBodies: number
+  maxRequests: number
+  maxStreams: number
+  maxConnections: number
+  /** Paths that are never refused, with everything below them. */
+  probes: readonly string[]
   corsOrigins: readonly string[]
   newId: () => string
   logger: Logger
@@ -72,7 +81,12 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: maxBody,
     // A body may take as long as it moves: pace.ts cuts those that do not. Headers have 15 s.
     requestTimeout: 0,
-    http: { headersTimeout: 15_000, connectionsCheckingInterval: 2000, maxHeaderSize: 16_384 },
+    http: {
+      headersTimeout: 15_000,
+      connectionsCheckingInterval: 2000,
+      maxHeaderSize: 16_384,
+      ServerResponse: AdmittedResponse as never,
+    },
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
@@ -86,6 +100,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     },
   }) as unknown as FastifyInstance
 
+  createAdmission(options).guard(app.server)
+  app.addHook('preParsing', createBodyBudget(options.maxBodies))
   const table = createRouteTable()
   table.collect(app)
   useProblems(app, table.allowed)

@@ -138,7 +138,7 @@ function isAborted(error: FastifyError): boolean {
   return error.code === 'ECONNRESET' || error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
 
-function shorten(path: string): string {
+export function shorten(path: string): string {
   return path.length > 200 ? `${path.slice(0, 200)}…` : path
 }
 
