@@ -164,6 +164,26 @@ describe('submitting', () => {
     await submit()
     await expect(submit()).rejects.toMatchObject({ code: 'too-many-requests' })
   })
+
+  test('is refused for about as long as places took to become free', async () => {
+    const { submit, claim, jobs, now } = await open({ maxQueued: 2 })
+    const refusal = () =>
+      jobs.assertRoom('train').then(
+        () => null,
+        ({ headers }) => headers,
+      )
+    for (let round = 0; round < 3; round++) {
+      await submit()
+      await claim()
+      now.advance(4000)
+    }
+    await submit()
+    expect(await refusal()).toBeNull()
+    await submit()
+    expect(await refusal()).toEqual({ 'retry-after': '4' })
+    now.advance(3_600_000)
+    expect(await refusal()).toEqual({ 'retry-after': '60' })
+  })
 })
 
 describe('claiming', () => {

@@ -7,6 +7,7 @@ import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import type { Json } from '../kernel/json.ts'
 import type { Happening, Observe, RunEnd } from '../kernel/observe.ts'
 import { type Page, type PageRequest, toPage } from '../kernel/page.ts'
+import { createQueuePace } from './pace.ts'
 import { isFinal, type JobProgress, type JobRecord, type LogLine } from './schema.ts'
 import {
   type JobCount,
@@ -68,6 +69,7 @@ export type Jobs = ReturnType<typeof createJobs>
 export function createJobs(deps: JobsDeps) {
   const { database, blobs, engine, now, newId, boot, retentionMs, maxQueued, observe } = deps
   const watch = createJobWatch()
+  const pace = createQueuePace(now)
   // Told at once when a running job is to stop; the flag in its row is what lasts.
   const running = new Map<string, AbortController>()
 
@@ -162,6 +164,16 @@ export function createJobs(deps: JobsDeps) {
     return record
   }
 
+  /** Throws 429 when as many jobs of a type are pending as may be. */
+  async function assertRoom(db: Queries, type: string): Promise<void> {
+    if ((await store.count(db, { type, status: 'pending' })) < maxQueued) return
+    throw new ChapkitError(
+      'too-many-requests',
+      `There are ${maxQueued} ${type} jobs waiting already; try again later`,
+      { headers: { 'retry-after': String(pace.secondsToNext(type)) } },
+    )
+  }
+
   /** The record whenever it changes and at least every `intervalMs`; undefined once it is gone. Ends after a final one. */
   async function* changes(
     id: string,
@@ -183,16 +195,13 @@ export function createJobs(deps: JobsDeps) {
   }
 
   return {
+    /** Throws 429 when there is no room for one more job of a type: a submit can be refused before it is looked at. */
+    assertRoom: (type: string): Promise<void> => assertRoom(database.read, type),
+
     /** Stores a job in one transaction with whatever `along` writes; it runs some time after the commit. */
     async submit(job: NewJob, along?: Along<JobRecord>): Promise<JobRecord> {
       const record = await database.write(async (tx) => {
-        if (await store.hasPending(tx, job.type, maxQueued)) {
-          throw new ChapkitError(
-            'too-many-requests',
-            `There are ${maxQueued} ${job.type} jobs waiting already; try again later`,
-            { headers: { 'retry-after': '10' } },
-          )
-        }
+        await assertRoom(tx, job.type)
         const at = toTimestamp(now())
         const row: JobRow = {
           id: job.id,
@@ -346,6 +355,7 @@ export function createJobs(deps: JobsDeps) {
       )
       if (!taken) return undefined
       const { claim, mayRunSince } = taken
+      pace.note(type)
       const waitedSeconds = claim.attempt === 1 ? secondsSince(mayRunSince) : null
       observe?.({ kind: 'job.started', type, waitedSeconds })
       return claim

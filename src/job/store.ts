@@ -68,19 +68,6 @@ export const jobStore = {
       .values({ ...row, created_by: null })
       .execute(),
 
-  /** Whether at least `count` jobs of a type are pending. */
-  hasPending: async (db: Queries, type: string, count: number): Promise<boolean> => {
-    const last = await db
-      .selectFrom('job')
-      .select('id')
-      .where('status', '=', pending)
-      .where('type', '=', type)
-      .limit(1)
-      .offset(count - 1)
-      .executeTakeFirst()
-    return last !== undefined
-  },
-
   cancelRequested: async (db: Queries, id: string): Promise<number | undefined> => {
     const row = await db
       .selectFrom('job')

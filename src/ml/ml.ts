@@ -124,6 +124,9 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
       )
     },
 
+    /** Throws 429 when the queue is full: there is no use in looking at a request then. */
+    assertRoom: (type: 'train' | 'predict'): Promise<void> => jobs.assertRoom(type),
+
     async validate(intake: Intake): Promise<{ valid: boolean; diagnostics: Diagnostic[] }> {
       const { diagnostics } = await validation
         .validate(intake, { thorough: true })

@@ -55,9 +55,10 @@ export function mlRoutes(deps: MlRoutesDeps) {
       jobId: submitted.jobId,
     })
     const wait = parseWait(request.headers.prefer as string | undefined)
-    const outcome = await idempotency.run(toSubmitRequest(request), async (remember) =>
-      toAnswer(await create((tx, submitted) => remember(tx, toAnswer(submitted)))),
-    )
+    const outcome = await idempotency.run(toSubmitRequest(request), async (remember) => {
+      await ml.assertRoom(kind)
+      return toAnswer(await create((tx, submitted) => remember(tx, toAnswer(submitted))))
+    })
     const { jobId } = outcome.answered
     if (wait === null || jobId === null) return sendAnswered(reply, outcome)
 

@@ -277,3 +277,30 @@ test('a body that is larger than all may be together is taken when it comes alon
   for (let round = 0; round < 3; round++)
     expect(await send('POST', '/api/v1/artifacts', big)).toMatchObject({ status: 201 })
 })
+
+test('a submit beyond the queue is refused without being looked at, and its key is not used up', async () => {
+  await using probe = await startProbe({ maxQueuedJobs: 1 })
+  const configId = await createConfig(probe, { behaviour: 'wait' })
+  const body = { config_id: configId, data }
+  const train = (key: string, sent: unknown = body) =>
+    probe.request('POST', '/api/v1/ml/$train', sent, { 'idempotency-key': key })
+  const running = await train('running')
+  await probe.gate.arrived
+  const waiting = await train('waiting')
+  expect([running.status, waiting.status]).toEqual([202, 202])
+
+  const refused = await train('late', { no: 'training' })
+  expectProblem(refused, 429, 'too-many-requests')
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1)
+  expect((await probe.request('GET', '/api/v1/jobs')).json).toHaveLength(2)
+  // What was taken on before is answered again, however full the queue is.
+  const again = await train('waiting')
+  expect(again).toMatchObject({ status: 202, json: waiting.json })
+  expect(again.headers['idempotency-replayed']).toBe('true')
+
+  probe.gate.open()
+  await probe.waitForJob(waiting.json.job_id)
+  const late = await train('late')
+  expect(late.status).toBe(202)
+  expect(late.headers['idempotency-replayed']).toBeUndefined()
+})
