@@ -31,6 +31,8 @@ import { memoryGrowth } from './programs/memory-growth.ts'
 import { million } from './programs/million.ts'
 import { monitoring } from './programs/monitoring.ts'
 import { openapi } from './programs/openapi.ts'
+import { overload } from './programs/overload.ts'
+import { slowClients } from './programs/slow-clients.ts'
 import { slowDisk } from './programs/slow-disk.ts'
 import { streaming } from './programs/streaming.ts'
 import { tables } from './programs/tables.ts'
@@ -51,6 +53,8 @@ const programs: readonly Program[] = [
   isolation,
   million,
   slowDisk,
+  overload,
+  slowClients,
   validation,
   ingestion,
   tables,
