@@ -19,7 +19,7 @@ export interface AdmissionOptions {
   logger: Logger
 }
 
-/** However late the event loop is, so many requests are worked on: a service that refuses everything serves nobody. */
+/** However late the event loop is, so many requests are let in: a service that refuses everything serves nobody. */
 const leastRequests = 8
 /** How often the event loop is looked at while requests are worked on, in milliseconds. */
 const lookMs = 20
@@ -44,8 +44,9 @@ export class AdmittedResponse extends ServerResponse {
 /**
  * Lets in as many requests as the service can do and answers the others at once, before anything of them is parsed or read: a
  * service that takes on everything serves nobody in time. What counts is work, from the last byte of a request to the head
- * of its answer; bodies that are on their way, answers that are being read, streams and waits take no work. The bound falls
- * while the event loop is late and rises again when it is not.
+ * of its answer; bodies that are on their way, answers that are being read, streams and waits take no work. Requests that are
+ * done at once are never many at a time, however many stand before the door: those of one turn of the event loop count
+ * together. The bound falls with the lateness of the event loop, and rises again when it is on time.
  */
 export function createAdmission(options: AdmissionOptions) {
   const { maxRequests, maxStreams, maxConnections, probes, newId } = options
@@ -54,8 +55,10 @@ export function createAdmission(options: AdmissionOptions) {
   const crowded = createRefusal('The service has too many connections; try again later')
   const streaming = createRefusal('The service follows as much as it can; try again later')
   const spare = new WeakSet<Socket>()
+  const least = Math.min(leastRequests, maxRequests)
   let bound = maxRequests
   let working = 0
+  let inTurn = 0
   let waiting = 0
   let connections = 0
   let looking = false
@@ -70,11 +73,19 @@ export function createAdmission(options: AdmissionOptions) {
     if (connections > maxConnections) response.shouldKeepAlive = false
     if (isProbe(request.url ?? '')) return true
     if (isSpare) return refuse(crowded, request, response)
-    if (working >= bound) return refuse(busy, request, response)
+    if (isBusy()) return refuse(busy, request, response)
     const isStream = isEventStream(request)
     if (isStream && waiting >= maxStreams) return refuse(streaming, request, response)
+    if (inTurn++ === 0) setImmediate(endTurn)
+    if (!looking) look(performance.now() + lookMs)
     follow(request, response as AdmittedResponse, isStream)
     return true
+  }
+
+  const isBusy = (): boolean => working >= bound || inTurn >= Math.max(bound, leastRequests)
+
+  function endTurn(): void {
+    inTurn = 0
   }
 
   function refuse(refusal: Refusal, request: IncomingMessage, response: ServerResponse): false {
@@ -125,7 +136,6 @@ export function createAdmission(options: AdmissionOptions) {
 
   function work(): () => void {
     working++
-    if (!looking) look(performance.now() + lookMs)
     return () => {
       working--
     }
@@ -141,11 +151,15 @@ export function createAdmission(options: AdmissionOptions) {
   /** Asks the event loop for a turn, and moves the bound by how late it comes; until nothing is left to do. */
   function look(due: number): void {
     looking = true
+    const before = process.threadCpuUsage()
     setTimeout(() => {
-      const isLate = performance.now() - due > lateMs
-      bound = isLate
-        ? Math.max(Math.min(leastRequests, maxRequests), Math.floor(bound * 0.75))
-        : Math.min(maxRequests, bound + leastRequests)
+      // A processor that others use, or that is taken away, makes us late as well; to refuse requests would not help.
+      const { user, system } = process.threadCpuUsage(before)
+      const late = Math.min(performance.now() - due, (user + system) / 1000)
+      bound =
+        late > lateMs
+          ? Math.max(least, Math.floor((bound * lateMs) / late))
+          : Math.min(maxRequests, Math.ceil(bound * 1.1))
       looking = working > 0 || bound < maxRequests
       if (looking) look(performance.now() + lookMs)
     }, lookMs).unref()
@@ -178,7 +192,7 @@ export function createAdmission(options: AdmissionOptions) {
       })
       // Who asks first is not told to send a body that nobody will read.
       server.on('checkContinue', (request, response) => {
-        if (working >= bound) response.shouldKeepAlive = false
+        if (isBusy()) response.shouldKeepAlive = false
         if (!admit(request, response)) return
         response.writeContinue()
         pass(request, response)
