@@ -8,13 +8,18 @@ export interface PaceOptions {
   windowMs?: number
 }
 
+interface Look {
+  read: number
+  written: number
+  /** When it was, in milliseconds. */
+  at: number
+}
+
 interface Watched {
   request: IncomingMessage | undefined
   response: ServerResponse | undefined
-  read: number
-  written: number
-  /** When this window of the connection began, in milliseconds. */
-  since: number
+  /** What had moved at each look, as far back as the window reaches. */
+  looks: Look[]
 }
 
 /**
@@ -26,20 +31,8 @@ export function watchPace(server: Server, options: PaceOptions = {}): { stop(): 
   const now = () => performance.now()
   const connections = new Map<Socket, Watched>()
 
-  const begin = (socket: Socket, watched: Watched) => {
-    watched.read = socket.bytesRead
-    watched.written = sentBytes(socket)
-    watched.since = now()
-  }
-
   server.on('connection', (socket: Socket) => {
-    connections.set(socket, {
-      request: undefined,
-      response: undefined,
-      read: 0,
-      written: 0,
-      since: now(),
-    })
+    connections.set(socket, { request: undefined, response: undefined, looks: [] })
     socket.once('close', () => connections.delete(socket))
   })
   server.on('request', (request, response) => {
@@ -47,7 +40,8 @@ export function watchPace(server: Server, options: PaceOptions = {}): { stop(): 
     if (!watched) return
     watched.request = request
     watched.response = response
-    begin(request.socket, watched)
+    // The window begins with the next look: there are many requests and few looks.
+    watched.looks = []
   })
 
   let lastLook = now()
@@ -58,18 +52,18 @@ export function watchPace(server: Server, options: PaceOptions = {}): { stop(): 
     for (const [socket, watched] of connections) {
       const isSending = watched.request?.complete === false
       const isReading = socket.writableLength > 0
-      const elapsed = now() - watched.since
-      if (wasHeldUp) {
-        begin(socket, watched)
+      if (wasHeldUp || !(isSending || isReading)) {
+        watched.looks = []
         continue
       }
-      if ((isSending || isReading) && elapsed < windowMs) continue
-      const moved = isSending
-        ? socket.bytesRead - watched.read
-        : sentBytes(socket) - watched.written
-      const isSlow = (isSending || isReading) && moved < (minimumRate * elapsed) / 1000
-      if (isSlow) cut(socket, watched)
-      else begin(socket, watched)
+      const current = { read: socket.bytesRead, written: sentBytes(socket), at: now() }
+      watched.looks.push(current)
+      const [first] = watched.looks as [Look]
+      const elapsed = current.at - first.at
+      if (elapsed < windowMs) continue
+      watched.looks.shift()
+      const moved = isSending ? current.read - first.read : current.written - first.written
+      if (moved < (minimumRate * elapsed) / 1000) cut(socket, watched)
     }
   }, windowMs / 6)
   timer.unref()
