@@ -10,7 +10,7 @@ test('an empty environment has a default for everything', () => {
     databaseUrl: null,
     publicUrl: null,
     maxBody: 67_108_864,
-    maxBodies: 268_435_456,
+    maxBodies: 134_217_728,
     maxRequests: 256,
     maxStreams: 1000,
     maxConnections: 5000,

@@ -27,7 +27,7 @@ const Environment = z.object({
     .url({ protocol: /^https?$/, error: 'Expected a URL such as https://example.org/forecasts' })
     .optional(),
   CHAPKIT_MAX_BODY: wholeNumber(64 * 1024 * 1024, 1024),
-  CHAPKIT_MAX_BODIES: wholeNumber(256 * 1024 * 1024, 1024, Number.MAX_SAFE_INTEGER),
+  CHAPKIT_MAX_BODIES: wholeNumber(128 * 1024 * 1024, 1024, Number.MAX_SAFE_INTEGER),
   CHAPKIT_MAX_REQUESTS: wholeNumber(256, 1),
   CHAPKIT_MAX_STREAMS: wholeNumber(1000, 1),
   CHAPKIT_MAX_CONNECTIONS: wholeNumber(5000, 1),

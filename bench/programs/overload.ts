@@ -53,7 +53,7 @@ const samples: Workload = {
   name: 'samples',
   request: {
     method: 'GET',
-    path: '/api/v1/ml/$generate-sample-data?num_locations=10&num_periods=60&num_features=3',
+    path: '/api/v1/ml/$generate-sample-data?num_locations=20&num_periods=90&num_features=4',
   },
   clients: 16,
 }

@@ -90,7 +90,7 @@ export const slowClients: Program = {
         limit: [alone.accepted.p99 ?? Number.NaN],
         limitOf: 'the same without slow clients',
         bar: atMostTimesLimit(2),
-        note: `p50 ${beside.accepted.p50?.toFixed(2)}, without ${alone.accepted.p50?.toFixed(2)}`,
+        note: `${JSON.stringify(beside.statuses)}, p50 ${beside.accepted.p50?.toFixed(2)}, without ${alone.accepted.p50?.toFixed(2)}`,
       }),
       toResult({
         what: 'others that were refused or cut',
