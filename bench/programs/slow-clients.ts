@@ -17,6 +17,8 @@ interface Kind {
   goneAfter: number
 }
 
+const openMs = 5000
+
 const host = 'Host: x\r\n'
 
 function kindsOf(artifact: string): Kind[] {
@@ -118,8 +120,8 @@ export const slowClients: Program = {
   },
 }
 
-/** Opens so many clients of a kind at once; for how many seconds each was left to it. */
-function crowd(url: string, kind: Kind, count: number): Promise<number[]> {
+/** Opens so many clients of a kind within five seconds; for how many seconds each was left to it. */
+async function crowd(url: string, kind: Kind, count: number): Promise<number[]> {
   const { hostname, port } = new URL(url)
   const giveUp = (kind.goneAfter + 20) * 1000
 
@@ -142,7 +144,12 @@ function crowd(url: string, kind: Kind, count: number): Promise<number[]> {
       else every(socket, { text: '\r\n', everyMs: 500 }, end)
     })
   }
-  return Promise.all(Array.from({ length: count }, one))
+  const opened: Promise<number>[] = []
+  for (let at = 0; at < count; at++) {
+    opened.push(one())
+    await pause(openMs / count)
+  }
+  return Promise.all(opened)
 }
 
 function every(

@@ -25,6 +25,8 @@ const leastRequests = 8
 const lookMs = 20
 /** How late it may be, in milliseconds: this and the work of one more round is what a probe waits. */
 const lateMs = 20
+/** Processor time of one turn beyond which no more is let in before the next, in milliseconds: what the first rush may cost. */
+const turnMs = 100
 /** Connections beyond the bound that may still ask for a probe; more are dropped unheard. */
 const spareConnections = 256
 /** How long such a connection may take to ask, in milliseconds. */
@@ -59,6 +61,7 @@ export function createAdmission(options: AdmissionOptions) {
   let bound = maxRequests
   let working = 0
   let inTurn = 0
+  let turnBegan = process.threadCpuUsage()
   let waiting = 0
   let connections = 0
   let looking = false
@@ -76,13 +79,22 @@ export function createAdmission(options: AdmissionOptions) {
     if (isBusy()) return refuse(busy, request, response)
     const isStream = isEventStream(request)
     if (isStream && waiting >= maxStreams) return refuse(streaming, request, response)
-    if (inTurn++ === 0) setImmediate(endTurn)
+    if (inTurn++ === 0) {
+      turnBegan = process.threadCpuUsage()
+      setImmediate(endTurn)
+    }
     if (!looking) look(performance.now() + lookMs)
     follow(request, response as AdmittedResponse, isStream)
     return true
   }
 
-  const isBusy = (): boolean => working >= bound || inTurn >= Math.max(bound, leastRequests)
+  const isBusy = (): boolean =>
+    working >= bound || (inTurn >= leastRequests && (inTurn >= bound || isLongTurn()))
+
+  function isLongTurn(): boolean {
+    const { user, system } = process.threadCpuUsage(turnBegan)
+    return user + system > turnMs * 1000
+  }
 
   function endTurn(): void {
     inTurn = 0
