@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
 /** What every test runs with, whichever project it belongs to. */
@@ -26,6 +27,7 @@ export default defineConfig({
           name: 'fast',
           include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
           exclude: [...configDefaults.exclude, 'test/crash/**'],
+          maxWorkers: availableParallelism(),
           typecheck: {
             enabled: true,
             ignoreSourceErrors: true,

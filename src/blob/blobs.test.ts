@@ -34,7 +34,7 @@ async function open({ files = false } = {}) {
     rmSync(folder, { recursive: true, force: true })
   })
   const store = files ? await openFileBlobs({ folder, now }) : memoryBlobs({ now })
-  return { now, database, store, blobs: createBlobs({ database, store, now }) }
+  return { now, database, store, blobs: createBlobs({ database, store, now, renewAfterMs: 0 }) }
 }
 
 const keep = (
@@ -251,7 +251,7 @@ test('bytes whose reference was committed are there at every moment, whatever is
         const start = () => {
           const process = { isDead: false }
           const store = disk.open(process)
-          return { process, store, blobs: createBlobs({ database, store, now }) }
+          return { process, store, blobs: createBlobs({ database, store, now, renewAfterMs: 0 }) }
         }
         let service = start()
         // What is referred to by whom, in the order of commits: a set is one owner's, from its first commit to its release.

@@ -14,9 +14,6 @@ import { sweepBlobs } from './sweep.ts'
 /** Bytes up to this size live in the database and commit with the row that names them: no files, no syncs of their own. */
 export const inlineLimit = 64 * 1024
 
-/** A row put again sooner than this is left as it is: to change its date, its bytes would be written anew. */
-const renewAfterMs = 3_600_000
-
 /** Bytes that are ready to be named by a row: small ones in memory, large ones already durable in the blob store. */
 export interface StagedBlob {
   hash: string
@@ -39,13 +36,25 @@ export interface BlobsDeps {
   database: Database
   store: BlobStore
   now: Clock
+  /**
+   * A row that is put again sooner is left as it is, because to change its date its bytes would be written anew: so much
+   * sooner a sweep may think it old.
+   * @default 3_600_000
+   */
+  renewAfterMs?: number
   observe?: Observe | undefined
 }
 
 export type Blobs = ReturnType<typeof createBlobs>
 
 /** Bytes by content, small ones in the database and large ones in the blob store, with references that keep them. */
-export function createBlobs({ database, store, now, observe }: BlobsDeps) {
+export function createBlobs({
+  database,
+  store,
+  now,
+  renewAfterMs = 3_600_000,
+  observe,
+}: BlobsDeps) {
   const told = (operation: 'put' | 'read' | 'swept', blobs: number, bytes: number) =>
     observe?.({ kind: 'blob', operation, blobs, bytes })
 

@@ -26,8 +26,9 @@ async function ask(list: List, query: Query) {
       if (name === 'link') answer.link = value
       return reply
     },
-    send(body: Buffer) {
-      answer.text = String(body)
+    serializer: () => reply,
+    send(body: string) {
+      answer.text = body
       return reply
     },
   }

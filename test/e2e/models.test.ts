@@ -136,7 +136,7 @@ test('a full queue is a 429 that says when to come again, and takes jobs again w
 
   const refused = await service.train(configId)
   expect(refused.status).toBe(429)
-  expect(refused.headers['retry-after']).toBe('10')
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1)
   expect(refused.json.detail).toContain('2 train jobs')
 
   release()

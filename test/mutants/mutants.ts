@@ -54,8 +54,8 @@ export const mutants: Mutant[] = [
     name: 'synchronous-off',
     breaks: 'the first commits are on the disk before they are answered',
     file: 'src/db/sqlite.ts',
-    text: `writeHandle.pragma('synchronous = FULL')`,
-    by: `writeHandle.pragma('synchronous = OFF')`,
+    text: `handle.pragma('synchronous = FULL')`,
+    by: `handle.pragma('synchronous = OFF')`,
     test: { file: 'src/db/sqlite.test.ts', name: 'a file is written in WAL mode with full syncs' },
   },
   {
@@ -92,12 +92,12 @@ export const mutants: Mutant[] = [
     text: `    return { ...(await store.put(source, options)), inline: null }
   }
 
-  async function find`,
+  /** The row`,
     by: `    store.put(source, options).catch(() => {})
     return { ...stageBytes(source), inline: null }
   }
 
-  async function find`,
+  /** The row`,
     test: killedAtEveryPointOf('job submit'),
   },
   {
@@ -214,8 +214,8 @@ export const mutants: Mutant[] = [
     name: 'orphaned-host-lives-on',
     breaks: 'hosts end with their service, however it ended',
     file: 'src/host/watch.ts',
-    text: `if (process.ppid !== servicePid) process.kill`,
-    by: `if (process.ppid === 0) process.kill`,
+    text: 'if (process.ppid !== servicePid) endAll()',
+    by: 'if (process.ppid === 0) endAll()',
     test: {
       file: 'src/host/hosts.test.ts',
       name: 'end when the service is killed, also in the middle of: loop',
