@@ -21,6 +21,17 @@ test('ids grow strictly whatever the clock does', () => {
   )
 })
 
+test('more ids than one millisecond has room for grow strictly too', () => {
+  const newId = createIds(() => 1)
+  let last = newId()
+  for (let count = 0; count < 1_200_000; count++) {
+    const id = newId()
+    if (!(id > last)) throw new Error(`${id} after ${last}`)
+    last = id
+  }
+  expect(isUlid(last)).toBe(true)
+})
+
 test('two sources at the same time give different ids', () => {
   const now = () => 1
   expect(createIds(now)()).not.toBe(createIds(now)())

@@ -1,4 +1,4 @@
-import { monotonicFactory } from 'ulid'
+import { encodeTime } from 'ulid'
 import { ChapkitError } from '../errors.ts'
 
 const ulidPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
@@ -20,16 +20,40 @@ export function parseUlid(raw: string): string {
   throw new ChapkitError('invalid-ulid', `Invalid ULID format: ${raw.slice(0, 100)}`)
 }
 
+const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+/** The last four characters of an id, which count on within a millisecond. */
+const tails = 32 ** 4
+
 /**
  * A source of ULIDs that grow strictly, also within one millisecond and when the clock steps back.
- * `now` is milliseconds since 1970.
+ * `now` is milliseconds since 1970. Every request takes one: within a millisecond only their ends are made anew.
  */
 export function createIds(now: () => number): () => string {
-  const next = monotonicFactory(pooledRandom())
-  return () => next(now())
+  const random = pooledRandom()
+  let last = Number.NEGATIVE_INFINITY
+  let head = ''
+  let tail = 0
+
+  function begin(at: number): void {
+    last = at
+    head = encodeTime(at)
+    for (let place = 0; place < 12; place++) head += alphabet[random() & 31]
+    // The upper half is left to count in.
+    tail = (random() << 8) | random()
+  }
+
+  return () => {
+    const at = now()
+    if (at > last) begin(at)
+    // Counted out, the ids of this millisecond go on in the next.
+    else if (++tail === tails) begin(last + 1)
+    return head + pairs[tail >> 10] + pairs[tail & 1023]
+  }
 }
 
-/** Numbers from 0 to 1 in steps of 1/256, from the system's random bytes: asked for a thousand at a time, not one by one. */
+const pairs = Array.from(alphabet, (first) => Array.from(alphabet, (next) => first + next)).flat()
+
+/** Random bytes of the system, asked for a thousand at a time, not one by one. */
 function pooledRandom(): () => number {
   const pool = new Uint8Array(1024)
   let at = pool.length
@@ -38,6 +62,6 @@ function pooledRandom(): () => number {
       crypto.getRandomValues(pool)
       at = 0
     }
-    return (pool[at++] as number) / 256
+    return pool[at++] as number
   }
 }

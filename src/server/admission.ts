@@ -37,9 +37,9 @@ const reportMs = 10_000
 export class AdmittedResponse extends ServerResponse {
   onHead: (() => void) | undefined
 
-  override writeHead(...head: unknown[]): this {
+  override writeHead(status: number, reason?: never, headers?: never): this {
     this.onHead?.()
-    return super.writeHead(...(head as [number]))
+    return super.writeHead(status, reason, headers)
   }
 }
 
@@ -66,16 +66,19 @@ export function createAdmission(options: AdmissionOptions) {
   let connections = 0
   let looking = false
 
-  const isProbe = (url: string): boolean =>
-    probes.some((probe) => url.startsWith(probe) && /^[/?]?$/.test(url.charAt(probe.length)))
+  const isProbe = (url: string): boolean => {
+    for (const probe of probes) {
+      if (url === probe || url.startsWith(`${probe}/`) || url.startsWith(`${probe}?`)) return true
+    }
+    return false
+  }
 
   /** Whether the request goes on; if not, it has been answered. */
   function admit(request: IncomingMessage, response: ServerResponse): boolean {
     // Answers on connections that are too many end them.
-    const isSpare = spare.has(request.socket)
     if (connections > maxConnections) response.shouldKeepAlive = false
     if (isProbe(request.url ?? '')) return true
-    if (isSpare) return refuse(crowded, request, response)
+    if (spare.has(request.socket)) return refuse(crowded, request, response)
     if (isBusy()) return refuse(busy, request, response)
     const isStream = isEventStream(request)
     if (isStream && waiting >= maxStreams) return refuse(streaming, request, response)

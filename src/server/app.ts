@@ -101,7 +101,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   }) as unknown as FastifyInstance
 
   createAdmission(options).guard(app.server)
-  app.addHook('preParsing', createBodyBudget(options.maxBodies))
+  useBodyBudget(app, options.maxBodies)
   const table = createRouteTable()
   table.collect(app)
   useProblems(app, table.allowed)
@@ -195,6 +195,15 @@ function useStrictJson(app: FastifyInstance) {
       }
     },
   )
+}
+
+/** Where there can be a body; the framework reads none of other requests. */
+function useBodyBudget(app: FastifyInstance, maxBodies: number) {
+  const budget = createBodyBudget(maxBodies)
+  app.addHook('onRoute', (options) => {
+    if (options.method === 'GET' || options.method === 'HEAD') return
+    options.preParsing = [options.preParsing ?? [], budget].flat()
+  })
 }
 
 /** What every answer says, apart from its `x-request-id`. */

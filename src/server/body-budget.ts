@@ -23,9 +23,10 @@ export function createBodyBudget(maxBytes: number): preParsingHookHandler {
   }
 
   return (request, reply, payload, done) => {
-    const { bodyLimit, config } = request.routeOptions
     const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
-    if (config?.streamsBody || (length === undefined && encoding === undefined)) return done()
+    if (length === undefined && encoding === undefined) return done()
+    const { bodyLimit, config } = request.routeOptions
+    if (config?.streamsBody) return done()
     const announced = Number(length ?? 0)
     // More than the route takes is refused without being read.
     if (announced > (bodyLimit ?? maxBytes)) return done()
