@@ -62,15 +62,15 @@ export function createArtifacts(deps: ArtifactsDeps) {
 
   async function getRow(id: string, db: Queries = database.read): Promise<ArtifactRow> {
     const row = await store.find(db, id)
-    if (!row) throw new ChapkitError('not-found', `Artifact ${id} not found`)
+    if (!row) throw notFound(id)
     return row
   }
 
   /** The level below a parent. A parent that does not exist is the fault of the request. */
   async function levelUnder(tx: Queries, parentId: string | null): Promise<number> {
     if (parentId === null) return 0
-    const parent = await store.find(tx, parentId)
-    if (!parent) {
+    const parentLevel = await store.levelOf(tx, parentId)
+    if (parentLevel === undefined) {
       throw validationError([
         {
           loc: ['body', 'parent_id'],
@@ -79,8 +79,8 @@ export function createArtifacts(deps: ArtifactsDeps) {
         },
       ])
     }
-    assertDepth(parent.level + 1)
-    return parent.level + 1
+    assertDepth(parentLevel + 1)
+    return parentLevel + 1
   }
 
   function assertDepth(level: number) {
@@ -129,6 +129,11 @@ export function createArtifacts(deps: ArtifactsDeps) {
 
   return {
     getRow,
+
+    /** Throws 404 when there is no artifact with that id. */
+    async assertThere(tx: Queries, id: string): Promise<void> {
+      if ((await store.levelOf(tx, id)) === undefined) throw notFound(id)
+    },
 
     find: (id: string, db: Queries = database.read) => store.find(db, id),
 
@@ -443,4 +448,8 @@ function canonical(value: unknown): string {
       ? Object.fromEntries(Object.entries(node).sort(([a], [b]) => (a < b ? -1 : 1)))
       : node,
   )
+}
+
+function notFound(id: string): ChapkitError {
+  return new ChapkitError('not-found', `Artifact ${id} not found`)
 }

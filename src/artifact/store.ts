@@ -32,6 +32,16 @@ export const artifactStore = {
       .where('id', '=', id)
       .executeTakeFirst(),
 
+  levelOf: async (db: Queries, id: string): Promise<number | undefined> => {
+    const row = await db
+      .selectFrom('artifact')
+      .select('level')
+      .where('tenant', '=', '')
+      .where('id', '=', id)
+      .executeTakeFirst()
+    return row?.level
+  },
+
   findMany: (db: Queries, ids: string[]): Promise<ArtifactRow[]> =>
     db
       .selectFrom('artifact')

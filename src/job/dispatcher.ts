@@ -109,13 +109,14 @@ export function createDispatcher({
   async function claimAndRun(type: string, run: JobHandler, controller: AbortController) {
     const leave = takePlace(type)
     try {
-      const claim = await jobs.claim(type, newToken())
+      const claim = await jobs.claim(type, newToken(), controller)
       if (!claim) return
       fill(type)
-      const detach = jobs.attach(claim, controller)
       const reporter = createReporter(claim, jobs, now, onError)
+      const { log, progress } = reporter
+      const context = { signal: controller.signal, log, progress }
       try {
-        const outcome = await runOnce(claim, run, controller, reporter).catch(
+        const outcome = await (async () => run(claim, context))().catch(
           (thrown: unknown): JobOutcome => {
             onError(thrown, 'job.handler.failed')
             if (isStorageTrouble(thrown)) return { status: 'retry', afterMs: storagePause }
@@ -127,22 +128,11 @@ export function createDispatcher({
         leave(true)
         await settled
       } finally {
-        detach()
+        jobs.detach(claim, controller)
       }
     } finally {
       leave(false)
     }
-  }
-
-  async function runOnce(
-    claim: Claim,
-    run: JobHandler,
-    controller: AbortController,
-    { log, progress }: Pick<JobContext, 'log' | 'progress'>,
-  ): Promise<JobOutcome> {
-    // A cancel may have come between claim and attach.
-    if (await jobs.isCancelRequested(claim.id)) controller.abort(new Error('canceled'))
-    return run(claim, { signal: controller.signal, log, progress })
   }
 
   /**

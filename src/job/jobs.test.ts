@@ -70,7 +70,8 @@ async function open(options: { maxQueued?: number; observe?: Observe } = {}) {
   onTestFinished(() => data.database.close())
   const service = startOn(data, options)
   const submit = (job: Partial<NewJob> = {}) => submitTo(service.jobs, data.newId(), job)
-  const claim = async (type = 'train') => (await service.jobs.claim(type, service.newToken()))!
+  const claim = async (type = 'train', controller?: AbortController) =>
+    (await service.jobs.claim(type, service.newToken(), controller))!
   return { ...data, ...service, submit, claim, restart: () => startOn(data, options), data }
 }
 
@@ -316,15 +317,27 @@ describe('canceling', () => {
       (held: Claim) => jobs.hostDied(held, 'died on the way out'),
     ]) {
       const { id } = await submit()
-      const held = await claim()
       const controller = new AbortController()
-      const detach = jobs.attach(held, controller)
+      const held = await claim('train', controller)
       expect(await jobs.cancel(id)).toMatchObject({ status: 'running' })
       expect(controller.signal.aborted).toBe(true)
       await end(held)
-      detach()
+      jobs.detach(held, controller)
       expect(await jobs.get(id)).toMatchObject({ status: 'canceled', error: null })
     }
+  })
+
+  test('a job that is canceled in the commit of its claim tells its run', async () => {
+    const { submit, jobs, claim } = await open()
+    const { id } = await submit()
+    const controller = new AbortController()
+    const claimed = claim('train', controller)
+    // Until its write is in line; the commit comes with the next turn of the event loop.
+    for (let steps = 0; steps < 100; steps++) await Promise.resolve()
+    const [held, record] = await Promise.all([claimed, jobs.cancel(id)])
+    expect(held.id).toBe(id)
+    expect(record.status).toBe('running')
+    expect(controller.signal.aborted).toBe(true)
   })
 
   test('a finished job is a conflict, one that is not there a 404', async () => {
@@ -349,10 +362,12 @@ describe('canceling', () => {
   test('an old run that ends does not unhook the run that came after it', async () => {
     const { submit, jobs, claim } = await open()
     const { id } = await submit()
-    const detachOld = jobs.attach(await claim(), new AbortController())
+    const old = new AbortController()
+    const held = await claim('train', old)
+    await jobs.handBack(held)
     const current = new AbortController()
-    jobs.attach({ ...(await claim()), id } as Claim, current)
-    detachOld()
+    await claim('train', current)
+    jobs.detach(held, old)
     await jobs.cancel(id)
     expect(current.signal.aborted).toBe(true)
   })
@@ -376,9 +391,8 @@ describe('removing', () => {
   test('a running job cancels it and waits for its end', async () => {
     const { submit, jobs, claim } = await open()
     const { id } = await submit()
-    const held = await claim()
     const controller = new AbortController()
-    jobs.attach(held, controller)
+    const held = await claim('train', controller)
     let removed = false
     const removing = jobs.remove(id).then(() => {
       removed = true
@@ -490,7 +504,6 @@ describe('following', () => {
     expect(await next()).toBe('pending')
     const running = next()
     const held = await claim()
-    jobs.attach(held, new AbortController())
     expect(await running).toBe('running')
     const final = next()
     await jobs.complete(held, async () => {})

@@ -84,6 +84,10 @@ export function createJobs(deps: JobsDeps) {
     return toRecord(row)
   }
 
+  function detach(id: string, controller: AbortController): void {
+    if (running.get(id) === controller) running.delete(id)
+  }
+
   /** Ends the run of the holder of a claim. Refused when another run has taken the job over. */
   async function settle(
     claim: Claim,
@@ -322,16 +326,26 @@ export function createJobs(deps: JobsDeps) {
       )
     },
 
-    /** Takes the next job of a type. Not durable by itself: lost with the power, the job only runs again. */
-    async claim(type: string, token: string): Promise<Claim | undefined> {
+    /**
+     * Takes the next job of a type. Not durable by itself: lost with the power, the job only runs again. A cancel reaches the
+     * run through `controller` from this write on; `detach` ends that.
+     */
+    async claim(
+      type: string,
+      token: string,
+      controller = new AbortController(),
+    ): Promise<Claim | undefined> {
       // A look costs less than a transaction, and mostly there is nothing. What comes later rings again.
       if (!(await store.hasDue(database.read, type, toTimestamp(now())))) return undefined
-      const taken = await database.write(
+      let id = ''
+      const writing = database.write(
         async (tx) => {
           const at = toTimestamp(now())
           const row = await store.nextPending(tx, type, at)
           if (!row) return undefined
           const attempt = row.attempt + 1
+          id = row.id
+          running.set(id, controller)
           await store.update(tx, row.id, {
             status: 'running',
             token,
@@ -353,22 +367,21 @@ export function createJobs(deps: JobsDeps) {
         },
         { durable: false },
       )
+      const taken = await writing.catch((error: unknown) => {
+        detach(id, controller)
+        throw error
+      })
       if (!taken) return undefined
       const { claim, mayRunSince } = taken
+      watch.changed(id)
       pace.note(type)
       const waitedSeconds = claim.attempt === 1 ? secondsSince(mayRunSince) : null
       observe?.({ kind: 'job.started', type, waitedSeconds })
       return claim
     },
 
-    /** Registers the switch of a run, so that a cancel reaches it; hand it back with the returned function. */
-    attach(claim: Claim, controller: AbortController): () => void {
-      running.set(claim.id, controller)
-      watch.changed(claim.id)
-      return () => {
-        if (running.get(claim.id) === controller) running.delete(claim.id)
-      }
-    },
+    /** The run of a claim has ended: there is nothing to be canceled any more. */
+    detach: (claim: Claim, controller: AbortController): void => detach(claim.id, controller),
 
     /** Result and final state in one transaction: an accepted result is there, and there is one only. */
     complete: (claim: Claim, along: (tx: Queries) => Promise<void>): Promise<void> =>
@@ -420,9 +433,6 @@ export function createJobs(deps: JobsDeps) {
       )
       observe?.({ kind: 'host.died', type: claim.type })
     },
-
-    isCancelRequested: async (id: string): Promise<boolean> =>
-      (await store.cancelRequested(database.read, id)) === 1,
 
     /** Progress and log lines of a run; worth keeping, not worth a sync. */
     async report(claim: Claim, progress: JobProgress | null, lines: LogLine[]): Promise<void> {

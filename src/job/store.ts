@@ -68,16 +68,6 @@ export const jobStore = {
       .values({ ...row, created_by: null })
       .execute(),
 
-  cancelRequested: async (db: Queries, id: string): Promise<number | undefined> => {
-    const row = await db
-      .selectFrom('job')
-      .select('cancel_requested')
-      .where('tenant', '=', '')
-      .where('id', '=', id)
-      .executeTakeFirst()
-    return row?.cancel_requested
-  },
-
   /** Whether a job of a type may run. */
   hasDue: async (db: Queries, type: string, now: string): Promise<boolean> => {
     const row = await db

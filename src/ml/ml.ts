@@ -119,7 +119,7 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
           geo,
         }),
         [historic, future, intake.geo],
-        (tx) => artifacts.getRow(trainingId, tx),
+        (tx) => artifacts.assertThere(tx, trainingId),
         along,
       )
     },

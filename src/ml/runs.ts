@@ -39,6 +39,17 @@ export interface RunsDeps {
 /** How long a job waits when the machine has no room for a model host. */
 const noHostPauseMs = 2000
 
+/** How many trainings are remembered for the predictions to come. */
+const trainingsKept = 100
+
+interface Training {
+  config: Record<string, unknown>
+  configId: string
+  model: ManifestEntry
+  /** Of its workspace, those that a prediction has too. */
+  files: ManifestEntry[]
+}
+
 /** What the training of a model leaves for its predictions, and for whoever asks where a result came from. */
 interface TrainingLineage {
   config: Record<string, unknown>
@@ -149,8 +160,25 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     }
   }
 
-  /** The training that a prediction is made with. It cannot be deleted while the job is active. */
-  async function readTraining(row: ArtifactRow) {
+  const trainings = new Map<string, Promise<Training>>()
+
+  /**
+   * The training that a prediction is made with: final, and not to be deleted while the job is active. Those used last are
+   * remembered; that a model is still there, every submit asks.
+   */
+  function getTraining(id: string): Promise<Training> {
+    const known = trainings.get(id)
+    const found = known ?? artifacts.getRow(id).then(readTraining)
+    trainings.delete(id)
+    trainings.set(id, found)
+    if (known) return known
+    found.catch(() => trainings.delete(id))
+    const [oldest] = trainings.keys()
+    if (trainings.size > trainingsKept && oldest !== undefined) trainings.delete(oldest)
+    return found
+  }
+
+  async function readTraining(row: ArtifactRow): Promise<Training> {
     const lineage = JSON.parse(row.lineage ?? '{}') as TrainingLineage
     const manifest = await readManifest(blobs, row.content_hash ?? '')
     const model = findModel(manifest)
@@ -164,7 +192,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
   async function predict(claim: Claim, context: JobContext): Promise<JobOutcome> {
     const payload = claim.payload as unknown as PredictPayload
     const startedAt = now()
-    const training = await readTraining(await artifacts.getRow(payload.trainingId))
+    const training = await getTraining(payload.trainingId)
     const outcome = await hosts.run(
       {
         kind: 'predict',
