@@ -115,7 +115,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     const now = performance.now()
     due = Math.floor(((now - start) * rate) / 1000)
     while (sent < due) {
-      const connection = free.pop()
+      // The one that has waited longest: a connection that never asks is cut.
+      const connection = free.shift()
       if (!connection) break
       const dueAt = start + (sent * 1000) / rate
       late.push(now - dueAt)

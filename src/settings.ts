@@ -58,7 +58,7 @@ export interface Settings {
   maxBody: number
   /** Bytes of bodies held in memory at the same time, of all requests together; more are refused with 503. */
   maxBodies: number
-  /** Requests worked on at the same time; more are refused with 503. Fewer while the event loop is late. */
+  /** Requests worked on at the same time; more are refused with 503. */
   maxRequests: number
   /** Event streams, and requests that wait for a job, at the same time. */
   maxStreams: number

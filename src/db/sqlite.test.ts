@@ -412,4 +412,26 @@ describe('an observer', () => {
 
     expect(told).toEqual([{ kind: 'commit.failed' }])
   })
+
+  test('and every write is told, once, of a transaction that could not begin', async () => {
+    let begun = 0
+    const transactions = {
+      begin: () => {
+        begun++
+        throw new Error('the disk is gone')
+      },
+      commit: () => {},
+      rollback: () => {},
+      isOpen: () => false,
+      toError: (error: unknown) => error,
+    }
+    const database = await open()
+    const writer = createWriter(database.read, transactions)
+
+    const writes = [writer.write(async () => {}), writer.write(async () => {})]
+
+    for (const each of writes) await expect(each).rejects.toThrow('the disk is gone')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(begun).toBe(1)
+  })
 })

@@ -19,8 +19,10 @@ interface Pending {
   settle: { resolve: (value: unknown) => void; reject: (error: unknown) => void }
 }
 
-/** More steps in one commit only make the first of them wait longer. */
+/** More steps in one commit only make the first of them, and all who wait for this thread, wait longer. */
 const maximumBatch = 256
+/** Milliseconds after which no further step joins a commit. */
+const batchMs = 10
 
 /**
  * The one writer of a database. Steps wait in a queue; those that are there when the event loop has handled its I/O go into
@@ -60,15 +62,21 @@ export function createWriter(queries: Queries, transactions: Transactions, obser
   }
 
   async function flush(): Promise<void> {
-    const batch = queue.splice(0, maximumBatch)
+    const candidates = queue.slice(0, maximumBatch)
+    const durable = candidates.some((pending) => pending.durable)
+    const isAlone = candidates.length === 1
+    const batch: Pending[] = []
     const answers: (() => void)[] = []
-    const durable = batch.some((pending) => pending.durable)
+    const start = performance.now()
     let seconds = 0
     try {
       transactions.begin(durable)
-      for (const { step, settle } of batch) {
-        const outcome =
-          batch.length === 1 ? await alone(step, durable) : await behindSavepoint(step)
+      for (const pending of candidates) {
+        if (batch.length > 0 && performance.now() - start > batchMs) break
+        batch.push(pending)
+        queue.shift()
+        const { step, settle } = pending
+        const outcome = isAlone ? await alone(step, durable) : await behindSavepoint(step)
         if ('error' in outcome) answers.push(() => settle.reject(outcome.error))
         else answers.push(() => settle.resolve(outcome.value))
       }
@@ -77,11 +85,12 @@ export function createWriter(queries: Queries, transactions: Transactions, obser
       seconds = (performance.now() - began) / 1000
     } catch (error) {
       observe?.({ kind: 'commit.failed' })
-      // Nothing of this batch is on disk: every step hears so, also those that had succeeded.
+      // Nothing of this batch is on disk: every step hears so, also those that had succeeded. Nor will what never began.
+      const failed = batch.length > 0 ? batch : queue.splice(0, candidates.length)
       try {
         transactions.rollback()
       } finally {
-        for (const { settle } of batch) settle.reject(transactions.toError(error))
+        for (const { settle } of failed) settle.reject(transactions.toError(error))
       }
       return
     }

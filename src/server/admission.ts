@@ -19,14 +19,13 @@ export interface AdmissionOptions {
   logger: Logger
 }
 
-/** However late the event loop is, so many requests are let in: a service that refuses everything serves nobody. */
-const leastRequests = 8
-/** How often the event loop is looked at while requests are worked on, in milliseconds. */
-const lookMs = 20
-/** How late it may be, in milliseconds: this and the work of one more round is what a probe waits. */
-const lateMs = 20
-/** Processor time of one turn beyond which no more is let in before the next, in milliseconds: what the first rush may cost. */
-const turnMs = 100
+/** How long requests may begin their work in one turn of the event loop, in milliseconds: about so long a probe waits. */
+const sliceMs = 10
+/**
+ * Turns in which nothing begins, at most, while connections come: the event loop takes in one a turn, and a probe that brings its
+ * own would else wait for a slice of work for each that came before it.
+ */
+const maximumHops = 200
 /** Connections beyond the bound that may still ask for a probe; more are dropped unheard. */
 const spareConnections = 256
 /** How long such a connection may take to ask, in milliseconds. */
@@ -46,9 +45,10 @@ export class AdmittedResponse extends ServerResponse {
 /**
  * Lets in as many requests as the service can do and answers the others at once, before anything of them is parsed or read: a
  * service that takes on everything serves nobody in time. What counts is work, from the last byte of a request to the head
- * of its answer; bodies that are on their way, answers that are being read, streams and waits take no work. Requests that are
- * done at once are never many at a time, however many stand before the door: those of one turn of the event loop count
- * together. The bound falls with the lateness of the event loop, and rises again when it is on time.
+ * of its answer; bodies that are on their way, answers that are being read, streams and waits take no work.
+ *
+ * Many requests come in one turn of the event loop, and each may hold it for a while. They begin until a slice of time has
+ * been used, and the others stand in line for the next turns: between two slices probes are answered, and who is refused.
  */
 export function createAdmission(options: AdmissionOptions) {
   const { maxRequests, maxStreams, maxConnections, probes, newId } = options
@@ -57,14 +57,17 @@ export function createAdmission(options: AdmissionOptions) {
   const crowded = createRefusal('The service has too many connections; try again later')
   const streaming = createRefusal('The service follows as much as it can; try again later')
   const spare = new WeakSet<Socket>()
-  const least = Math.min(leastRequests, maxRequests)
-  let bound = maxRequests
+  /** Requests that are let in and have not begun. */
+  const line: (() => void)[] = []
   let working = 0
-  let inTurn = 0
-  let turnBegan = process.threadCpuUsage()
   let waiting = 0
   let connections = 0
-  let looking = false
+  /** A connection has come in this turn. */
+  let hasNewcomer = false
+  /** Turns since the last slice. */
+  let hops = 0
+  /** When the requests of this turn began their work; undefined in a turn without any. */
+  let sliceBegan: number | undefined
 
   const isProbe = (url: string): boolean => {
     for (const probe of probes) {
@@ -73,37 +76,47 @@ export function createAdmission(options: AdmissionOptions) {
     return false
   }
 
-  /** Whether the request goes on; if not, it has been answered. */
-  function admit(request: IncomingMessage, response: ServerResponse): boolean {
+  /** Lets a request begin, now or later, unless it is refused. */
+  function admit(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
     // Answers on connections that are too many end them.
     if (connections > maxConnections) response.shouldKeepAlive = false
-    if (isProbe(request.url ?? '')) return true
+    if (isProbe(request.url ?? '')) return begin()
     if (spare.has(request.socket)) return refuse(crowded, request, response)
     if (isBusy()) return refuse(busy, request, response)
     const isStream = isEventStream(request)
     if (isStream && waiting >= maxStreams) return refuse(streaming, request, response)
-    if (inTurn++ === 0) {
-      turnBegan = process.threadCpuUsage()
-      setImmediate(endTurn)
+    const start = () => {
+      // Who has left meanwhile is not worked for.
+      if (response.destroyed) return
+      follow(request, response as AdmittedResponse, isStream)
+      begin()
     }
-    if (!looking) look(performance.now() + lookMs)
-    follow(request, response as AdmittedResponse, isStream)
-    return true
+    if (line.length > 0 || isSliceUsed()) line.push(start)
+    else start()
   }
 
-  const isBusy = (): boolean =>
-    working >= bound || (inTurn >= leastRequests && (inTurn >= bound || isLongTurn()))
+  const isBusy = (): boolean => working + line.length >= maxRequests
 
-  function isLongTurn(): boolean {
-    const { user, system } = process.threadCpuUsage(turnBegan)
-    return user + system > turnMs * 1000
+  function isSliceUsed(): boolean {
+    if (sliceBegan !== undefined) return performance.now() - sliceBegan >= sliceMs
+    sliceBegan = performance.now()
+    setImmediate(endTurn)
+    return false
   }
 
+  /** Begins what stands in line, as much as a slice allows. */
   function endTurn(): void {
-    inTurn = 0
+    if (hasNewcomer && ++hops < maximumHops) {
+      hasNewcomer = false
+      setImmediate(endTurn)
+      return
+    }
+    hops = 0
+    sliceBegan = undefined
+    while (line.length > 0 && !isSliceUsed()) line.shift()?.()
   }
 
-  function refuse(refusal: Refusal, request: IncomingMessage, response: ServerResponse): false {
+  function refuse(refusal: Refusal, request: IncomingMessage, response: ServerResponse): void {
     const seconds = report(working)
     const id = newId()
     const body = refusal(request.url ?? '', id)
@@ -123,7 +136,6 @@ export function createAdmission(options: AdmissionOptions) {
         'no-referrer',
       ])
       .end(body)
-    return false
   }
 
   /** Counts a request for what it is doing at the moment. */
@@ -163,24 +175,8 @@ export function createAdmission(options: AdmissionOptions) {
     }
   }
 
-  /** Asks the event loop for a turn, and moves the bound by how late it comes; until nothing is left to do. */
-  function look(due: number): void {
-    looking = true
-    const before = process.threadCpuUsage()
-    setTimeout(() => {
-      // A processor that others use, or that is taken away, makes us late as well; to refuse requests would not help.
-      const { user, system } = process.threadCpuUsage(before)
-      const late = Math.min(performance.now() - due, (user + system) / 1000)
-      bound =
-        late > lateMs
-          ? Math.max(least, Math.floor((bound * lateMs) / late))
-          : Math.min(maxRequests, Math.ceil(bound * 1.1))
-      looking = working > 0 || bound < maxRequests
-      if (looking) look(performance.now() + lookMs)
-    }, lookMs).unref()
-  }
-
   function onConnection(socket: Socket): void {
+    hasNewcomer = true
     connections++
     socket.once('close', () => {
       connections--
@@ -203,14 +199,15 @@ export function createAdmission(options: AdmissionOptions) {
       server.removeAllListeners('request')
       server.on('connection', onConnection)
       server.on('request', (request, response) => {
-        if (admit(request, response)) pass(request, response)
+        admit(request, response, () => pass(request, response))
       })
       // Who asks first is not told to send a body that nobody will read.
       server.on('checkContinue', (request, response) => {
         if (isBusy()) response.shouldKeepAlive = false
-        if (!admit(request, response)) return
-        response.writeContinue()
-        pass(request, response)
+        admit(request, response, () => {
+          response.writeContinue()
+          pass(request, response)
+        })
       })
     },
   }

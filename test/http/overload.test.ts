@@ -22,6 +22,7 @@ interface Sent {
 async function start(limits: Limits) {
   const released = Promise.withResolvers<void>()
   let held = 0
+  let worked = 0
   const service = new ServiceBuilder({ info: { id: 'busy', display_name: 'Busy' } })
     .withHealth()
     .withConfig()
@@ -32,6 +33,11 @@ async function start(limits: Limits) {
         held++
         await released.promise
         return { held }
+      })
+      app.get('/work', async () => {
+        const end = performance.now() + 15
+        while (performance.now() < end);
+        return { worked: ++worked }
       })
       app.get('/many', async () => Buffer.alloc(32 * 1024 * 1024))
     })
@@ -77,6 +83,8 @@ async function start(limits: Limits) {
       return sent
     },
     release: () => released.resolve(),
+    /** How many requests to `/work` have been done; each holds the thread for a while. */
+    worked: () => worked,
     async open(...pieces: (string | Uint8Array)[]): Promise<Socket> {
       const socket = connect(Number(new URL(url).port), '127.0.0.1')
       socket.on('error', () => {})
@@ -114,6 +122,31 @@ test('a request that is one too many is refused, while health is answered; then 
   for (const each of held) expect(await each).toMatchObject({ status: 200 })
   expect(await send('GET', '/api/v1/configs')).toMatchObject({ status: 200, json: [] })
   expect(await send('POST', '/api/v1/configs', config)).toMatchObject({ status: 201 })
+})
+
+test('health is answered between requests that hold the thread, however many have been let in', async () => {
+  const { send, worked } = await start({ maxRequests: 150 })
+  const sent = Array.from({ length: 150 }, () => send('GET', '/work'))
+  await until('the first have been done', () => worked() > 0)
+
+  expect(await send('GET', '/health')).toMatchObject({ status: 200 })
+  expect(worked()).toBeLessThan(150)
+
+  for (const each of sent) expect(await each).toMatchObject({ status: 200 })
+})
+
+test('nothing is done for a client that has left while its request was in line', async () => {
+  const { send, open, worked } = await start({ maxRequests: 30 })
+  const sent = Array.from({ length: 10 }, () => send('GET', '/work'))
+  await until('the first have been done', () => worked() > 0)
+  const sockets = await Promise.all(
+    Array.from({ length: 10 }, () => open('GET /work HTTP/1.1\r\nHost: x\r\n\r\n')),
+  )
+  for (const socket of sockets) socket.resetAndDestroy()
+
+  for (const each of sent) await each
+  await send('GET', '/api/v1/configs')
+  expect(worked()).toBeLessThan(20)
 })
 
 test('a refused request leaves its connection open, and its body is not taken for the next request', async () => {

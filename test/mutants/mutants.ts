@@ -70,8 +70,8 @@ export const mutants: Mutant[] = [
     name: 'shared-commit-not-durable',
     breaks: 'a commit that several writes share is as durable as the strictest of them asks',
     file: 'src/db/writer.ts',
-    text: 'batch.some((pending) => pending.durable)',
-    by: 'batch.every((pending) => pending.durable)',
+    text: 'candidates.some((pending) => pending.durable)',
+    by: 'candidates.every((pending) => pending.durable)',
     test: {
       file: 'src/db/sqlite.test.ts',
       name: 'reach the disk before the answer when they are durable',
