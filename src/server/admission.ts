@@ -80,15 +80,27 @@ export function createAdmission(options: AdmissionOptions) {
   function admit(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
     // Answers on connections that are too many end them.
     if (connections > maxConnections) response.shouldKeepAlive = false
-    if (isProbe(request.url ?? '')) return begin()
-    if (spare.has(request.socket)) return refuse(crowded, request, response)
-    if (isBusy()) return refuse(busy, request, response)
-    const isStream = isEventStream(request)
-    if (isStream && waiting >= maxStreams) return refuse(streaming, request, response)
+    if (isProbe(request.url ?? '')) {
+      begin()
+      return
+    }
+    const refusal = refusalOf(request)
+    if (refusal) refuse(refusal, request, response)
+    else take(request, response, begin)
+  }
+
+  function refusalOf(request: IncomingMessage): Refusal | undefined {
+    if (spare.has(request.socket)) return crowded
+    if (isBusy()) return busy
+    return waiting >= maxStreams && isEventStream(request) ? streaming : undefined
+  }
+
+  /** Begins a request in this slice, or lines it up for a later one. */
+  function take(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
     const start = () => {
       // Who has left meanwhile is not worked for.
       if (response.destroyed) return
-      follow(request, response as AdmittedResponse, isStream)
+      follow(request, response as AdmittedResponse)
       begin()
     }
     if (line.length > 0 || isSliceUsed()) line.push(start)
@@ -139,7 +151,7 @@ export function createAdmission(options: AdmissionOptions) {
   }
 
   /** Counts a request for what it is doing at the moment. */
-  function follow(request: IncomingMessage, response: AdmittedResponse, isStream: boolean): void {
+  function follow(request: IncomingMessage, response: AdmittedResponse): void {
     let leave = nothing
     const to = (enter: () => () => void) => {
       leave()
@@ -150,7 +162,7 @@ export function createAdmission(options: AdmissionOptions) {
       request.off('end', begin)
       to(rest)
     }
-    response.onHead = isStream ? () => to(wait) : end
+    response.onHead = isEventStream(request) ? () => to(wait) : end
     response.once('close', end)
     if (wantsToWait(request)) {
       // A preference need not be followed: then the answer comes at once.
