@@ -56,7 +56,7 @@ export const memoryGrowth: Program = {
         unit: 'bytes',
         ours: [ofHost],
         bar: atMost(200),
-        note: 'hosts are replaced after 1 000 runs',
+        note: 'hosts are replaced after 10 000 runs',
       }),
       toResult({
         what: 'open files and sockets more than after the first window',

@@ -19,13 +19,12 @@ export interface AdmissionOptions {
   logger: Logger
 }
 
-/** How long requests may begin their work in one turn of the event loop, in milliseconds: about so long a probe waits. */
-const sliceMs = 10
 /**
- * Turns in which nothing begins, at most, while connections come: the event loop takes in one a turn, and a probe that brings its
- * own would else wait for a slice of work for each that came before it.
+ * How long requests may begin their work in one turn of the event loop, in milliseconds: about so long a probe waits. As long,
+ * at most, turns follow in which none begins while connections come: the event loop takes in one a turn, and a probe that
+ * brings its own would else wait for a slice for each that came before it.
  */
-const maximumHops = 200
+const sliceMs = 10
 /** Connections beyond the bound that may still ask for a probe; more are dropped unheard. */
 const spareConnections = 256
 /** How long such a connection may take to ask, in milliseconds. */
@@ -64,10 +63,9 @@ export function createAdmission(options: AdmissionOptions) {
   let connections = 0
   /** A connection has come in this turn. */
   let hasNewcomer = false
-  /** Turns since the last slice. */
-  let hops = 0
   /** When the requests of this turn began their work; undefined in a turn without any. */
   let sliceBegan: number | undefined
+  let sliceEnded: number | undefined
 
   const isProbe = (url: string): boolean => {
     for (const probe of probes) {
@@ -118,12 +116,13 @@ export function createAdmission(options: AdmissionOptions) {
 
   /** Begins what stands in line, as much as a slice allows. */
   function endTurn(): void {
-    if (hasNewcomer && ++hops < maximumHops) {
+    sliceEnded ??= performance.now()
+    if (hasNewcomer && performance.now() - sliceEnded < sliceMs) {
       hasNewcomer = false
       setImmediate(endTurn)
       return
     }
-    hops = 0
+    sliceEnded = undefined
     sliceBegan = undefined
     while (line.length > 0 && !isSliceUsed()) line.shift()?.()
   }
