@@ -370,11 +370,12 @@ describe('the death of a host is told apart from a failure of the model', () => 
     })
   })
 
-  test('one that fills its heap runs out of memory before the limit, one that makes garbage does not', async () => {
+  test('one that fills its heap is ended for its memory, one that makes garbage is not', async () => {
     const hosts = startHosts('behaviour', { memoryLimit: 400 * mebibyte })
     expect(await start(hosts, behave({ do: 'memory' })).outcome).toEqual({
       status: 'host-died',
-      reason: 'ran out of memory',
+      // V8 mostly notices first; while it makes room it may take more than the limit.
+      reason: expect.stringMatching(/^(ran out of|took more than 400 MiB of) memory/),
     })
     expect(await start(hosts, behave({ do: 'garbage' })).outcome).toMatchObject({ status: 'done' })
   })
