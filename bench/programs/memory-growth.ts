@@ -20,7 +20,7 @@ export const memoryGrowth: Program = {
         CHAPKIT_PREDICT_CONCURRENCY: '1',
       },
     })
-    // A host is replaced after 1 000 runs: all windows end at the same age of the one that predicts.
+    // A host is replaced after 10 000 runs, and takes with it what it held: the worst window counts, not the sum.
     const count = { predictions: quick ? 100 : 2000, streams: quick ? 20 : 200 }
     const client = createClient(service.url)
     const artifact = await train(client, await createConfig(client, { does: 'mean' }), smallFrame())
@@ -33,7 +33,7 @@ export const memoryGrowth: Program = {
 
     await use(service, client, artifact, endless.job_id, count)
     let { held, files } = await measure(service)
-    const [heldFirst, filesFirst] = [held, files]
+    const filesFirst = files
     const grown: number[] = []
     for (let window = 0; window < windows; window++) {
       await use(service, client, artifact, endless.job_id, count)
@@ -42,12 +42,11 @@ export const memoryGrowth: Program = {
       ;({ held, files } = now)
     }
     client.close()
-    const mean = (held - heldFirst) / (windows * count.predictions)
     return [
       toResult({
-        what: `held by service and hosts per prediction, ${windows} windows of ${count.predictions} predictions and ${count.streams} streams`,
+        what: `held by service and hosts per prediction, in the worst of ${windows} windows of ${count.predictions} predictions and ${count.streams} streams`,
         unit: 'bytes',
-        ours: [mean],
+        ours: [Math.max(...grown)],
         bar: atMost(200),
         note: `by window ${grown.map((each) => each.toFixed(0)).join(', ')}; ${(held / 2 ** 20).toFixed(1)} MB at the end`,
       }),
