@@ -152,7 +152,10 @@ export const mutants: Mutant[] = [
     file: 'src/blob/blobs.ts',
     text: '      olderThan: before,\n',
     by: '      olderThan: Number.POSITIVE_INFINITY,\n',
-    test: { file: 'src/blob/blobs.test.ts', name: 'outlive sweeps that run at the same time' },
+    test: {
+      file: 'src/blob/blobs.test.ts',
+      name: 'bytes whose reference was committed are there at every moment',
+    },
   },
   {
     name: 'late-result-taken',
