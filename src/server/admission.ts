@@ -65,6 +65,7 @@ export function createAdmission(options: AdmissionOptions) {
   let hasNewcomer = false
   /** When the requests of this turn began their work; undefined in a turn without any. */
   let sliceBegan: number | undefined
+  /** When the slice of this turn was over; undefined until then. */
   let sliceEnded: number | undefined
 
   const isProbe = (url: string): boolean => {

@@ -108,22 +108,7 @@ export function spawnService(folder: string, env: Record<string, string> = {}): 
   return startFixture('service', [], { PORT: '0', CHAPKIT_DATA_DIR: folder, ...env })
 }
 
-/** Processes below a process, as /proc tells. */
-export function descendants(pid: number): number[] {
-  const parents = new Map<number, number>()
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
-      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]))
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  const below = (of: number): number[] =>
-    [...parents].filter(([, parent]) => parent === of).flatMap(([each]) => [each, ...below(each)])
-  return below(pid)
-}
+export { descendants } from '../setup/processes.ts'
 
 export function isAlive(pid: number): boolean {
   try {
