@@ -23,6 +23,7 @@ import {
   toRange,
 } from './digest.ts'
 import { createExclusive } from './exclusive.ts'
+import { createTurns } from './turns.ts'
 
 /** What is used of `node:fs/promises`; tests pass one that fails or remembers. */
 export type FileSystem = Pick<
@@ -45,7 +46,10 @@ interface TempFile {
   moved: boolean
 }
 
-const chunkBytes = 256 * 1024
+/** Of what is sent, smaller pieces: each reader that stands still holds a few. */
+const sentBytes = 128 * 1024
+
+const turn = createTurns()
 
 export async function openFileBlobs({
   folder,
@@ -364,7 +368,8 @@ function streamOf(
 
   async function next(): Promise<Uint8Array | null> {
     if (ended) return null
-    const chunk = await readChunk(handle, at, Math.min(chunkBytes, end - at))
+    const chunk = await readChunk(handle, at, Math.min(sentBytes, end - at))
+    await turn()
     if (chunk.byteLength === 0 && at < end)
       throw damaged(hash, `expected ${size} bytes, found ${at}`)
     at += chunk.byteLength
@@ -376,7 +381,7 @@ function streamOf(
   }
 
   return new Readable({
-    highWaterMark: chunkBytes,
+    highWaterMark: 0,
     read() {
       next().then(
         (chunk) => this.push(chunk),

@@ -65,7 +65,7 @@ export function watchPace(server: Server, options: PaceOptions = {}): { stop(): 
       const moved = isSending ? current.read - first.read : current.written - first.written
       if (moved < (minimumRate * elapsed) / 1000) cut(socket, watched)
     }
-  }, windowMs / 6)
+  }, windowMs / 12)
   timer.unref()
 
   /** A client whose request is incomplete is told so, where nothing was answered yet. */
@@ -76,8 +76,8 @@ export function watchPace(server: Server, options: PaceOptions = {}): { stop(): 
       server.emit('clientError', error, socket)
     }
     socket.destroySoon()
-    // Whoever does not read will not read this either.
-    setTimeout(() => socket.destroy(), 1000).unref()
+    // Whoever does not read will not read this either; and with a mere close the kernel would keep for minutes what it has taken.
+    setTimeout(() => socket.resetAndDestroy(), 1000).unref()
   }
 
   return { stop: () => clearInterval(timer) }
