@@ -16,8 +16,8 @@ import {
   toIdempotentRequest,
 } from '../http/routes.ts'
 import type { Idempotency } from '../idempotency/idempotency.ts'
-import { isUlid, parseUlid } from '../kernel/id.ts'
-import { pageQueryProperties, ulidIssue } from '../kernel/page.ts'
+import { parseUlid, ulidSchema } from '../kernel/id.ts'
+import { pageQueryProperties } from '../kernel/page.ts'
 import { Tags } from '../kernel/tags.ts'
 import type { Artifacts } from './artifacts.ts'
 import { type FrameFormat, frameFormats, toDownload } from './download.ts'
@@ -113,7 +113,10 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
               },
             ],
             headers: {
-              'Content-Digest': '`sha-256=:<base64>:`, checked when given',
+              'Content-Digest': {
+                description: '`sha-256=:<base64>:`, checked when given',
+                pattern: digestPattern.source,
+              },
               ...idempotencyHeader,
             },
             answers: { 201: { ...one, headers: { Location: 'URL of the artifact' } } },
@@ -387,15 +390,12 @@ interface UploadQuery {
 const uploadQuery = {
   type: 'object',
   properties: {
-    parent_id: { type: 'string', description: 'ULID of the parent' },
+    parent_id: { ...ulidSchema, description: 'ULID of the parent' },
     tags: { type: 'string', description: 'Comma separated' },
   },
 } as const
 
 function parseUploadQuery({ parent_id, tags }: UploadQuery) {
-  if (parent_id !== undefined && !isUlid(parent_id)) {
-    throw validationError([ulidIssue(['query', 'parent_id'], parent_id)])
-  }
   const list = [tags ?? []].flat().flatMap((each) => each.split(',').filter((tag) => tag !== ''))
   const parsed = Tags.safeParse(list)
   if (!parsed.success || new Set(list).size < list.length) {
@@ -410,10 +410,12 @@ function parseUploadQuery({ parent_id, tags }: UploadQuery) {
   return { ...(parent_id !== undefined && { parent_id }), tags: parsed.data }
 }
 
+const digestPattern = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):/
+
 /** The SHA-256 of a `Content-Digest` (RFC 9530), in hex. */
 function parseDigest(header: string | undefined): string | undefined {
   if (header === undefined) return undefined
-  const encoded = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):/.exec(header)?.[1]
+  const encoded = digestPattern.exec(header)?.[1]
   if (encoded === undefined) {
     throw new ChapkitError(
       'bad-request',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ulidPattern } from '../kernel/id.ts'
 import { Tags } from '../kernel/tags.ts'
 
 /** The types of artifact data that only the service itself makes. */
@@ -14,11 +15,17 @@ export const workspaceMediaType = 'application/zip'
 
 /** An artifact as a client sends it. `level` follows from the parent and is ignored. */
 export const ArtifactIn = z.object({
-  id: z.string().nullable().optional().meta({ description: 'ULID chosen by the client' }),
+  id: z
+    .string()
+    .regex(ulidPattern)
+    .nullable()
+    .optional()
+    .meta({ description: 'ULID chosen by the client' }),
   tags: Tags.default([]),
   data: z.unknown().meta({ description: 'Any JSON but null' }),
   parent_id: z
     .string()
+    .regex(ulidPattern)
     .nullable()
     .optional()
     .meta({ description: 'ULID of the parent; null for a root' }),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ulidPattern } from '../kernel/id.ts'
 import { Tags } from '../kernel/tags.ts'
 
 /**
@@ -18,7 +19,12 @@ export type BaseConfig = z.infer<typeof BaseConfig>
 
 /** A config as a client sends it; `data` is checked against the service's own schema. */
 export const ConfigIn = z.object({
-  id: z.string().nullable().optional().meta({ description: 'ULID chosen by the client' }),
+  id: z
+    .string()
+    .regex(ulidPattern)
+    .nullable()
+    .optional()
+    .meta({ description: 'ULID chosen by the client' }),
   tags: Tags.default([]),
   name: z.string(),
   data: z.record(z.string(), z.unknown()),

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Answered, IdempotentRequest } from '../idempotency/idempotency.ts'
+import { ulidSchema } from '../kernel/id.ts'
 import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
 import { type PageQuery, type PageRequest, toPageRequest } from '../kernel/page.ts'
 import type { Permission } from '../permissions.ts'
@@ -46,8 +47,10 @@ export interface RouteDoc {
   description?: string
   query?: JsonSchema
   body?: { schema: JsonSchema; example?: unknown; contentType?: string; required?: boolean }[]
-  /** Request headers with a meaning of their own, with their descriptions. */
-  headers?: Record<string, string>
+  /** Of the parameters in the path; text where nothing is said. */
+  params?: Record<string, JsonSchema>
+  /** Request headers with a meaning of their own: what they mean, or a schema that also says so. */
+  headers?: Record<string, string | JsonSchema>
   /** By status. Problems of the catalogue are added by status alone in `problems`. */
   answers: Record<number, Answer>
   problems?: readonly number[]
@@ -111,6 +114,7 @@ export function addEndpoint<Parts extends Partial<RequestParts> = RequestParts>(
         summary,
         ...(description && { description }),
         ...(query && { query }),
+        params: { id: ulidSchema },
         ...(bodies.length > 0 && { body: bodies }),
         ...(headers && { headers }),
         answers,
@@ -248,8 +252,11 @@ export function noteBody(request: FastifyRequest, body: Buffer): void {
 }
 
 export const idempotencyHeader = {
-  'Idempotency-Key':
-    'A request sent again with the same key and body gets the first answer again, for 24 hours',
+  'Idempotency-Key': {
+    description:
+      'A request sent again with the same key and body gets the first answer again, for 24 hours',
+    pattern: '^[!#-~]([ -~]{0,253}[!#-~])?$',
+  },
 } as const
 
 /** Which of the standard verbs a collection offers. Without `read` there is no `$schema` and no `$stats` either. */

@@ -1,7 +1,7 @@
 import { encodeTime } from 'ulid'
 import { ChapkitError } from '../errors.ts'
 
-const ulidPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
+export const ulidPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
 
 /** JSON Schema of an id, for request bodies and the OpenAPI document. */
 export const ulidSchema = {

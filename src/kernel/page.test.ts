@@ -22,8 +22,6 @@ test.each([
 
 test('a page by key begins behind an id, and is not numbered', () => {
   const refused = expect.objectContaining({ code: 'validation-failed' })
-  expect(() => toPageRequest({ after: 'x' })).toThrow(refused)
-  expect(() => toPageRequest({ after: '' })).toThrow(refused)
   expect(() => toPageRequest({ after: id, page: 1 })).toThrow(refused)
 })
 

@@ -1,5 +1,5 @@
-import { ChapkitError, type Issue, validationError } from '../errors.ts'
-import { isUlid } from './id.ts'
+import { ChapkitError, type Issue } from '../errors.ts'
+import { ulidSchema } from './id.ts'
 import { show } from './show.ts'
 
 export const maximumPageSize = 1000
@@ -45,7 +45,7 @@ export const pageQueryProperties = {
     description: `Items per page, 1 to ${maximumPageSize}`,
   },
   after: {
-    type: 'string',
+    ...ulidSchema,
     description:
       'Id of the last item seen: the next `size` items follow, with a `Link` header to go on',
   },
@@ -61,7 +61,6 @@ export function toPageRequest(query: PageQuery): PageRequest {
     if (page !== undefined) {
       throw new ChapkitError('validation-failed', 'Expected either `page` or `after`, got both')
     }
-    if (!isUlid(after)) throw validationError([ulidIssue(['query', 'after'], after)])
     return { kind: 'key', after, size: size ?? 100 }
   }
   if (page !== undefined && size !== undefined) return { kind: 'number', page, size }
@@ -72,10 +71,10 @@ export function toPage<Item>(items: Item[], total: number, page: number, size: n
   return { items, total, page, size, pages: Math.ceil(total / size) }
 }
 
+/** What is expected where an id should be. */
+export const ulidText = 'a ULID (26 characters of upper-case Crockford base32)'
+export const ulidIssueType = 'ulid_format'
+
 export function ulidIssue(loc: Issue['loc'], came: unknown): Issue {
-  return {
-    loc,
-    msg: `Expected a ULID (26 characters of upper-case Crockford base32), got ${show(came)}`,
-    type: 'ulid_format',
-  }
+  return { loc, msg: `Expected ${ulidText}, got ${show(came)}`, type: ulidIssueType }
 }

@@ -2,10 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { Artifacts } from '../artifact/artifacts.ts'
 import { exampleArtifact, outSchema } from '../artifact/examples.ts'
-import { validationError } from '../errors.ts'
 import { addEndpoint, sendPieces } from '../http/routes.ts'
-import { isUlid, parseUlid } from '../kernel/id.ts'
-import { ulidIssue } from '../kernel/page.ts'
+import { parseUlid, ulidPattern } from '../kernel/id.ts'
 import type { Links } from './links.ts'
 
 export interface LinkRoutesDeps {
@@ -16,7 +14,7 @@ export interface LinkRoutesDeps {
 }
 
 const LinkIn = z.object({
-  artifact_id: z.string().meta({ description: 'ULID of a root artifact' }),
+  artifact_id: z.string().regex(ulidPattern).meta({ description: 'ULID of a root artifact' }),
 })
 type LinkIn = z.infer<typeof LinkIn>
 
@@ -44,8 +42,6 @@ export function linkRoutes({ links, artifacts, configPrefix, artifactPrefix }: L
         async (request, reply) => {
           const configId = parseUlid(request.params.id)
           const { artifact_id: artifactId } = request.body
-          if (!isUlid(artifactId))
-            throw validationError([ulidIssue(['body', 'artifact_id'], artifactId)])
           await operate(configId, artifactId)
           return reply.code(204).send()
         },

@@ -1,3 +1,5 @@
+import { ulidSchema } from '../kernel/id.ts'
+
 /** Shapes and examples of the ML operations in the OpenAPI document. */
 const frame = {
   title: 'DataFrame',
@@ -33,7 +35,7 @@ const geo = {
   type: ['object', 'null'],
   description: 'GeoJSON FeatureCollection (RFC 7946)',
 } as const
-const id = { type: 'string', description: 'ULID' } as const
+const id = ulidSchema
 
 const trainProperties = { config_id: id, data: frame, geo } as const
 const predictProperties = { artifact_id: id, historic: frame, future: frame, geo } as const

@@ -91,7 +91,7 @@ function toOperation({ method, url, permission }: KnownRoute, doc: RouteDoc) {
     ...(doc.description && { description: doc.description }),
     'x-permission': permission,
     parameters: [
-      ...pathParameters(url),
+      ...pathParameters(url, doc.params),
       ...queryParameters(doc.query),
       ...headerParameters(doc.headers),
     ],
@@ -164,12 +164,12 @@ function toProblemResponse(status: number) {
   }
 }
 
-function pathParameters(url: string) {
+function pathParameters(url: string, schemas: RouteDoc['params']) {
   return [...url.matchAll(/:(\w+)/g)].map(([, name]) => ({
     name,
     in: 'path',
     required: true,
-    schema: { type: 'string' },
+    schema: schemas?.[name!] ?? { type: 'string' },
     example: '01K72P5N5KCRM6MD3BRE4P0778',
   }))
 }
@@ -187,13 +187,17 @@ function queryParameters(query: JsonSchema | undefined) {
 }
 
 function headerParameters(headers: RouteDoc['headers']) {
-  return Object.entries(headers ?? {}).map(([name, description]) => ({
-    name,
-    in: 'header',
-    required: false,
-    description,
-    schema: { type: 'string' },
-  }))
+  return Object.entries(headers ?? {}).map(([name, meaning]) => {
+    const { description, ...schema } =
+      typeof meaning === 'string' ? { description: meaning } : meaning
+    return {
+      name,
+      in: 'header',
+      required: false,
+      description,
+      schema: { type: 'string', ...schema },
+    }
+  })
 }
 
 /** `POST /api/v1/configs/:id/$link-artifact` → `post_api_v1_configs_id_link_artifact`. */

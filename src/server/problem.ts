@@ -18,11 +18,19 @@ export interface Problem {
 export function useProblems(app: FastifyInstance, allowed: (path: string) => string[]): void {
   app.setErrorHandler<FastifyError | ChapkitError>((error, request, reply) =>
     // What is nowhere is not there, whatever the framework thinks of its body.
-    request.is404 && !(error instanceof ChapkitError)
+    (request.is404 && !(error instanceof ChapkitError)) || isOperationTakenForId(error, request)
       ? answerNowhere(request, reply)
       : sendProblem(toChapkitError(error, request), request, reply),
   )
   app.setNotFoundHandler(answerNowhere)
+
+  /** `PUT /api/v1/configs/$schema`: where an id could stand, there is an operation with other methods. */
+  function isOperationTakenForId(error: FastifyError | ChapkitError, request: FastifyRequest) {
+    const path = request.url.split('?', 1)[0] ?? ''
+    if (error.code !== 'invalid-ulid' || !/\/\$[^/]*$/.test(path)) return false
+    const methods = allowed(path)
+    return methods.length > 0 && !methods.includes(request.method)
+  }
 
   function answerNowhere(request: FastifyRequest, reply: FastifyReply) {
     const path = request.url.split('?', 1)[0] ?? ''

@@ -57,9 +57,10 @@ export function createRouteTable() {
     /** Methods that a path knows, in the form of an `Allow` header's list. */
     allowed(path: string): string[] {
       patterns ??= routes.map((route) => ({ pattern: toPattern(route.url), route }))
-      const methods = patterns
-        .filter(({ pattern }) => pattern.test(path))
-        .map(({ route }) => route.method)
+      const fitting = patterns.filter(({ pattern }) => pattern.test(path))
+      // The path of an operation, such as `$schema`, has the form of an id as well, and is none.
+      const exact = fitting.filter(({ route }) => route.url === path)
+      const methods = (exact.length > 0 ? exact : fitting).map(({ route }) => route.method)
       return methods.length === 0 ? [] : [...new Set([...methods, 'OPTIONS'])].sort()
     },
   }

@@ -2,6 +2,8 @@ import { createRequire } from 'node:module'
 import type { Ajv2020 as Ajv, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
 import type { FastifySchemaCompiler } from 'fastify'
 import { ChapkitError, type Issue, validationError } from '../errors.ts'
+import { ulidSchema } from '../kernel/id.ts'
+import { ulidIssueType, ulidText } from '../kernel/page.ts'
 import { show } from '../kernel/show.ts'
 
 /** Bodies up to this size get all their faults listed; of larger ones the first: a list could outgrow its body. */
@@ -63,13 +65,26 @@ function sizeOf(data: unknown): number {
 }
 
 function toIssues(errors: readonly ErrorObject[], root: string): Issue[] {
-  // A branch of a union that does not fit is told once, by the union itself.
-  const plain = errors.filter(({ schemaPath }) => !/\/(anyOf|oneOf)\/\d+\//.test(schemaPath))
+  const isBranch = ({ schemaPath }: ErrorObject) => /\/(anyOf|oneOf)\/\d+\//.test(schemaPath)
+  const branches = errors.filter(isBranch)
+  // A union is told once: by what is wrong with the branch whose type fits, or by itself.
+  const plain = errors.flatMap((error) => {
+    if (isBranch(error)) return []
+    const meant = branches.filter(
+      ({ keyword, schemaPath }) => keyword !== 'type' && schemaPath.startsWith(error.schemaPath),
+    )
+    return meant.length > 0 ? meant : [error]
+  })
   return (plain.length > 0 ? plain : errors).map((error) => ({
     loc: [root, ...toPath(error)],
     msg: toMessage(error),
-    type: error.keyword === 'required' ? 'missing' : error.keyword,
+    type: toType(error),
   }))
+}
+
+function toType({ keyword, schema }: ErrorObject): string {
+  if (keyword === 'required') return 'missing'
+  return keyword === 'pattern' && schema === ulidSchema.pattern ? ulidIssueType : keyword
 }
 
 function toPath({ instancePath, keyword, params }: ErrorObject): (string | number)[] {
@@ -91,6 +106,11 @@ function expected({ keyword, params, schema, message, parentSchema }: ErrorObjec
       return `a value for \`${params.missingProperty}\``
     case 'type':
       return [params.type].flat().map(withArticle).join(' or ')
+    case 'anyOf': {
+      const types = (schema as { type?: unknown }[]).map(({ type }) => type)
+      if (!types.every((type) => typeof type === 'string')) return `a value that fits (${message})`
+      return types.map(withArticle).join(' or ')
+    }
     case 'enum':
       return `one of ${(schema as unknown[]).map((each) => JSON.stringify(each)).join(', ')}`
     case 'const':
@@ -110,6 +130,7 @@ function expected({ keyword, params, schema, message, parentSchema }: ErrorObjec
     case 'uniqueItems':
       return 'items that differ'
     case 'pattern':
+      if (schema === ulidSchema.pattern) return ulidText
       return parentSchema?.description
         ? `text of this form: ${parentSchema.description}`
         : `text that matches ${schema}`

@@ -282,6 +282,7 @@ describe('methods', () => {
     ['POST', '/api/v1/info', 'GET, HEAD, OPTIONS'],
     ['PUT', `/api/v1/jobs/${nobody}`, 'DELETE, GET, HEAD, OPTIONS'],
     ['GET', `/api/v1/jobs/${nobody}/$cancel`, 'OPTIONS, POST'],
+    ['DELETE', '/api/v1/configs/$schema', 'GET, HEAD, OPTIONS'],
     ['TRACE', '/health', 'GET, HEAD, OPTIONS'],
   ])('%s %s is 405 with Allow: %s', async (method, url, allow) => {
     const answer = await probe.request(method, url)
