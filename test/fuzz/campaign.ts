@@ -286,6 +286,8 @@ function isGeneric({ path, headers, body, change }: Sent, status: number): boole
   const encoding = headers['content-encoding']
   if (status === 414) return path.length > 128
   if (status === 404) return change === 'id'
+  // An id that reads like an operation, which has other methods.
+  if (status === 405) return change === 'id' && /\/\$\w+$/.test(path)
   if (status === 400) return /%(?![\da-f]{2})|%[89a-f][\da-f]/i.test(path)
   if (status === 413) return (body?.length ?? 0) > 200_000
   return status === 415 && (encoding !== undefined || change === 'content type')
