@@ -178,9 +178,9 @@ export class BaseServiceBuilder<Has extends Feature = never> {
       ]
       const names = missing.filter((name) => name !== false)
       if (names.length > 0) throw new Error(`withMl() needs ${names.join(', ')} first`)
-      if (runner.contract !== 1 || runner.keeps !== 'value' || runner.inputs !== 'forecast') {
+      if (runner.contract !== 1 || runner.inputs !== 'forecast') {
         throw new Error(
-          `This version runs models of contract 1 that keep a value and take forecasts; got contract ${runner.contract}, ${runner.keeps}, ${runner.inputs}`,
+          `This version runs models of contract 1 that take forecasts; got contract ${runner.contract}, ${runner.inputs}`,
         )
       }
       if (!MLServiceInfo.safeParse(info).success) {

@@ -49,11 +49,13 @@ export type {
   ModelRunner,
   PredictContext,
   RunContext,
+  ScriptLimits,
   TrainContext,
   ValidatePredictContext,
   ValidateTrainContext,
 } from './ml/runner.ts'
 export { type Permission, permissionCatalogue } from './permissions.ts'
+export { type ShellModelOptions, ShellModelRunner } from './script/runner.ts'
 export type { Feature, Parts, Prefixes, ServiceSpec } from './spec.ts'
 export type { CheckResult, HealthCheck, HealthState } from './system/health.ts'
 export { version } from './version.ts'

@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
+import { tmpdir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BlobStore } from './blob/blob-store.ts'
@@ -24,6 +25,8 @@ export interface Platform extends AsyncDisposable {
   newId: () => string
   /** Random and unguessable: tokens of claims, names of starts. */
   newToken: () => string
+  /** Folder for what is needed for a while; nobody else uses it. It need not be there. */
+  scratch: string
   /** False when everything is gone with the process. */
   isDurable: boolean
 }
@@ -55,6 +58,7 @@ export async function openPlatform(
       ...shared,
       database,
       blobStore,
+      scratch: join(settings.tempDir ?? tmpdir(), `chapkit-${shared.newToken()}`),
       isDurable: false,
       [Symbol.asyncDispose]: async () => {
         await shared.engine.close()
@@ -76,6 +80,7 @@ export async function openPlatform(
         ...shared,
         database,
         blobStore,
+        scratch: scratchFolder(file, settings.tempDir),
         isDurable: true,
         [Symbol.asyncDispose]: async () => {
           await shared.engine.close()
@@ -97,6 +102,13 @@ export async function openPlatform(
 /** Folder of the blobs that belong to a database file. */
 export function blobFolder(file: string): string {
   return `${file.replace(/\.[^./]+$/, '')}.blobs`
+}
+
+/** Beside the database, where files can be shared with the blobs; elsewhere a name says whose it is. */
+function scratchFolder(file: string, tempDir: string | null): string {
+  if (tempDir === null) return `${file.replace(/\.[^./]+$/, '')}.runs`
+  const name = createHash('sha256').update(file).digest('hex').slice(0, 16)
+  return resolve(join(tempDir, `chapkit-${name}`))
 }
 
 /** Path of the database: `:memory:`, a path, or the URL forms that clients of the contract know (`sqlite:///data/x.db`). */

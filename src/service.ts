@@ -1,4 +1,4 @@
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createArtifacts } from './artifact/artifacts.ts'
 import { artifactRoutes } from './artifact/routes.ts'
@@ -23,11 +23,12 @@ import { createIntakeQueue } from './ml/intake-queue.ts'
 import { createMl } from './ml/ml.ts'
 import { mlRoutes } from './ml/routes.ts'
 import type { ModelHosts } from './ml/run.ts'
-import type { ModelRunner } from './ml/runner.ts'
+import type { ValueRunner } from './ml/runner.ts'
 import { createRuns } from './ml/runs.ts'
 import { createValidation } from './ml/validate.ts'
 import type { Monitor } from './monitor/monitor.ts'
 import type { Platform } from './platform.ts'
+import { openScripts } from './script/scripts.ts'
 import { createApp, type RoutePlugin } from './server/app.ts'
 import type { Logger } from './server/log.ts'
 import { toOpenApi } from './server/openapi.ts'
@@ -153,7 +154,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }
 
   const intake = createIntakeQueue()
-  const hosts = spec.runner && openHosts(spec, spec.runner, options)
+  const hosts = spec.runner?.keeps === 'value' ? openHosts(spec, spec.runner, options) : null
   const info = MLServiceInfo.safeParse(spec.info).data ?? null
   const validation =
     spec.runner &&
@@ -178,7 +179,20 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       }),
     )
   }
-  const runs =
+  const scripts =
+    spec.runner?.keeps === 'workspace' && info
+      ? openScripts({
+          scripts: spec.runner.scripts,
+          root: projectOf(spec, spec.runner.scripts.project),
+          scratch: platform.scratch,
+          dataDir: settings.dataDir,
+          ...{ artifacts, blobs, database, version, now, newId, onError },
+          environment: options.environment,
+          covariates: info.required_covariates,
+          link: links.linkTrained,
+        })
+      : null
+  const valueRuns =
     hosts &&
     info &&
     createRuns({
@@ -193,6 +207,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       link: links.linkTrained,
       redact: redactor(spec.module),
     })
+  const runs = scripts?.runs ?? valueRuns
   if (monitor) {
     routes.push(
       monitor.routes({
@@ -270,6 +285,8 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const takenOver = await jobs.takeOver()
   if (takenOver.resumed + takenOver.givenUp > 0)
     logger.warn({ event: 'job.taken_over', ...takenOver }, 'jobs taken over')
+  const ended = await scripts?.clear()
+  if (ended) logger.warn({ event: 'script.ended', processes: ended }, 'scripts of an earlier start')
   await jobs.sweep()
   await idempotency.sweep()
   await blobs.sweep(0)
@@ -299,6 +316,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     await Promise.all([app.close(), dispatcher.stop(settings.drainMs, atOnce)])
     clearTimeout(drained)
     await closeHosts()
+    await scripts?.close()
     monitor?.close()
     await intake.close()
     for (const hook of spec.onShutdown) {
@@ -314,10 +332,15 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   return { app, parts, hosts, close }
 }
 
+/** The folder of a model's commands. */
+function projectOf({ module }: ServiceSpec, project: string | null): string {
+  return resolve(module === null ? '.' : dirname(fileURLToPath(module)), project ?? '.')
+}
+
 /** Models run in processes of their own where a host can import them, else inline. */
 function openHosts(
   spec: ServiceSpec,
-  runner: ModelRunner,
+  runner: ValueRunner,
   { logger, environment, settings }: ServiceOptions,
 ): ModelHosts {
   if (spec.module === null) return createInlineHosts(runner)

@@ -22,6 +22,7 @@ const Environment = z.object({
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: wholeNumber(8000, 0, 65_535),
   CHAPKIT_DATA_DIR: z.string().min(1).default('./data'),
+  CHAPKIT_TEMP_DIR: z.string().min(1).optional(),
   DATABASE_URL: z.string().min(1).optional(),
   CHAPKIT_PUBLIC_URL: z
     .url({ protocol: /^https?$/, error: 'Expected a URL such as https://example.org/forecasts' })
@@ -50,6 +51,8 @@ export interface Settings {
   port: number
   /** Folder of the database and the blobs. */
   dataDir: string
+  /** Where the folders of scripts are made; null makes them beside the database. */
+  tempDir: string | null
   /** Overrides where the database lies: a path, `sqlite:///path` or `:memory:`. */
   databaseUrl: string | null
   /** Base of `Location` headers, without a trailing slash; null takes it from the request. */
@@ -101,6 +104,7 @@ export function parseSettings(environment: Record<string, string | undefined>): 
     host: env.HOST,
     port: env.PORT,
     dataDir: env.CHAPKIT_DATA_DIR,
+    tempDir: env.CHAPKIT_TEMP_DIR ?? null,
     databaseUrl: env.DATABASE_URL ?? null,
     publicUrl: env.CHAPKIT_PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     maxBody: env.CHAPKIT_MAX_BODY,

@@ -22,6 +22,7 @@ const mayImport: Record<string, readonly string[]> = {
   system: ['db', 'http'],
   ml: ['artifact', 'blob', 'config', 'data', 'db', 'http', 'idempotency', 'job'],
   host: ['data', 'ml'],
+  script: ['artifact', 'blob', 'config', 'data', 'db', 'job', 'ml'],
   monitor: ['http'],
   server: ['http', 'permissions.ts', 'settings.ts'],
   cli: ['blob', 'db', 'definition.ts', 'host', 'platform.ts', 'settings.ts', 'version.ts'],

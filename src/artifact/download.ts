@@ -6,7 +6,8 @@ import { checkFrame, recordsText } from '../data/frame-json.ts'
 import { frameToParquet } from '../data/parquet.ts'
 import { ChapkitError } from '../errors.ts'
 import type { Download } from '../http/bytes.ts'
-import { frameMediaType, type Manifest, type ManifestEntry } from './schema.ts'
+import { readManifest } from './manifest.ts'
+import { frameMediaType, type ManifestEntry } from './schema.ts'
 import type { ArtifactRow } from './store.ts'
 import { layoutZip, zipStream } from './zip.ts'
 
@@ -101,8 +102,7 @@ async function encodeFrame(frame: FrameJson, format: FrameFormat): Promise<[stri
 }
 
 async function workspaceDownload(row: ArtifactRow, hash: string, blobs: Blobs): Promise<Download> {
-  const manifest = JSON.parse(Buffer.from(await blobs.read(hash)).toString()) as Manifest
-  const layout = layoutZip(manifest.entries)
+  const layout = layoutZip(await readManifest(blobs, hash))
   const open = (entry: ManifestEntry, start: number, end: number) =>
     openEntry(entry, blobs, start, end)
   return toFile(row, 'application/zip', layout.size, `"${hash}"`, (start, end) =>
@@ -120,17 +120,6 @@ export async function openEntry(
   if (entry.derive === undefined) return blobs.stream(entry.sha256, { start, end })
   const frame = JSON.parse(Buffer.from(await blobs.read(entry.sha256)).toString()) as FrameJson
   return Readable.from([Buffer.from(writeCsv(frame)).subarray(start, end)], { objectMode: false })
-}
-
-/** Size of the zip that a manifest stands for. */
-export function zipSize(manifest: Manifest): number {
-  return layoutZip(manifest.entries).size
-}
-
-/** The bytes of a manifest: equal manifests have equal bytes. */
-export function manifestBytes(entries: ManifestEntry[]): Buffer {
-  const sorted = entries.toSorted((a, b) => (a.path < b.path ? -1 : 1))
-  return Buffer.from(JSON.stringify({ version: 1, entries: sorted } satisfies Manifest))
 }
 
 function toFile(

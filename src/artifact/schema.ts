@@ -84,5 +84,8 @@ export interface ManifestEntry {
 /** A workspace: files stored once by content, put together when somebody downloads them. */
 export interface Manifest {
   version: 1
+  /** Hash of the manifest whose files this one has too, but for those in `without`. */
+  base?: string
+  without?: string[]
   entries: ManifestEntry[]
 }

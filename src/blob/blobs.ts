@@ -30,7 +30,7 @@ export interface HashedBytes {
 }
 
 /** Who refers to a blob: it stays as long as one owner does. */
-export type BlobOwner = `artifact:${string}` | `job:${string}`
+export type BlobOwner = `artifact:${string}` | `job:${string}` | `manifest:${string}`
 
 export interface BlobsDeps {
   database: Database
@@ -195,12 +195,18 @@ export function createBlobs({
       const before = now() - age
       // Rows first: a crash in between leaves a file without a row, which the next sweep removes, never a row without bytes.
       for (;;) {
-        const removed = await database.write((tx) =>
-          rows.removeUnreferenced(tx, toTimestamp(before)),
-        )
+        const removed = await database.write(async (tx) => {
+          const gone = await rows.removeUnreferenced(tx, toTimestamp(before))
+          // What a manifest is made of goes with it, in the next round.
+          if (gone.length > 0) {
+            const owners = gone.map(({ hash }) => `manifest:${hash}`)
+            await rows.releaseAll(tx, owners)
+          }
+          return gone
+        })
         if (removed.length === 0) break
-        const inline = removed.filter((size) => size <= inlineLimit)
-        told('swept', inline.length, sum(inline))
+        const inline = removed.filter(({ size }) => size <= inlineLimit)
+        told('swept', inline.length, sum(inline.map(({ size }) => size)))
       }
       const { blobs, bytes } = await sweepBlobs(store, {
         isReferenced: (hash) => rows.exists(database.read, hash),

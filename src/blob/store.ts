@@ -45,16 +45,16 @@ export const blobStore = {
   release: (db: Queries, owner: string) =>
     db.deleteFrom('blob_ref').where('owner', '=', owner).execute(),
 
+  releaseAll: (db: Queries, owners: readonly string[]) =>
+    db.deleteFrom('blob_ref').where('owner', 'in', owners).execute(),
+
   exists: async (db: Queries, hash: string): Promise<boolean> =>
     (await db.selectFrom('blob').select('hash').where('hash', '=', hash).executeTakeFirst()) !==
     undefined,
 
-  /**
-   * Removes rows that nothing refers to and that were last put before `before`, at most 500 at a time. Answers the sizes of
-   * their blobs.
-   */
-  removeUnreferenced: async (db: Queries, before: string): Promise<number[]> => {
-    const removed = await db
+  /** Removes rows that nothing refers to and that were last put before `before`, at most 500 at a time. */
+  removeUnreferenced: (db: Queries, before: string): Promise<{ hash: string; size: number }[]> =>
+    db
       .deleteFrom('blob')
       .where('hash', 'in', (rows) =>
         rows
@@ -72,8 +72,6 @@ export const blobStore = {
           )
           .limit(500),
       )
-      .returning('size')
-      .execute()
-    return removed.map(({ size }) => size)
-  },
+      .returning(['hash', 'size'])
+      .execute(),
 }

@@ -3,10 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { basename, extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { createLogLimit } from '../ml/output.ts'
 import type { RunEvents, RunRequest } from '../ml/run.ts'
-import type { ModelRunner } from '../ml/runner.ts'
+import type { ValueRunner } from '../ml/runner.ts'
 import { createExecutor, type Executor, failure } from './execute.ts'
-import { createLogLimit } from './output.ts'
 import type { FromHost, HostParameters, ToHost } from './protocol.ts'
 import { resolveOwnPackages } from './resolve.ts'
 
@@ -129,10 +129,10 @@ function standBeforeService(): void {
 }
 
 /** The runner of the user's module: of the service that it exports as default, or exported by itself. */
-async function importRunner(module: string): Promise<ModelRunner> {
+async function importRunner(module: string): Promise<ValueRunner> {
   const exported = (await import(module)) as {
-    default?: { spec?: { runner?: ModelRunner } }
-    runner?: ModelRunner
+    default?: { spec?: { runner?: ValueRunner } }
+    runner?: ValueRunner
   }
   const runner = exported.default?.spec?.runner ?? exported.runner
   if (typeof runner?.train === 'function' && typeof runner.predict === 'function') return runner

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import {
   canonicalFrameText,
-  csvFacts,
   DataFrame,
   type FeatureCollection,
   type FrameJson,
@@ -11,9 +10,9 @@ import {
 import { ChapkitError, toError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
 import { decodeModel, encodeModel } from '../ml/envelope.ts'
+import { factsOf } from '../ml/facts.ts'
 import type {
   BytesSource,
-  FrameFacts,
   PredictRequest,
   PredictResult,
   RunOptions,
@@ -22,7 +21,7 @@ import type {
   TrainRequest,
   TrainResult,
 } from '../ml/run.ts'
-import type { ModelRunner, RunContext } from '../ml/runner.ts'
+import type { RunContext, ValueRunner } from '../ml/runner.ts'
 import { createModelCache, type LoadedModel, type ModelCache } from './model-cache.ts'
 
 export type Executor = ReturnType<typeof createExecutor>
@@ -31,7 +30,7 @@ export type Executor = ReturnType<typeof createExecutor>
  * Runs requests with a runner, in whatever process this is: bytes in, bytes out. Every failure is an outcome whose
  * message says what was expected and what came.
  */
-export function createExecutor(runner: ModelRunner) {
+export function createExecutor(runner: ValueRunner) {
   const models = createModelCache()
   let initialized: Promise<void> | undefined
 
@@ -88,7 +87,7 @@ export function failure(thrown: unknown): Extract<RunOutcome, { status: 'failed'
 }
 
 async function train(
-  runner: ModelRunner,
+  runner: ValueRunner,
   request: TrainRequest,
   options: RunOptions,
 ): Promise<TrainResult> {
@@ -112,12 +111,12 @@ async function train(
     kind: 'train',
     model: bytes,
     metrics,
-    inputs: { data: factsOf(withTypes(data, request)) },
+    inputs: { data: factsOf(data, request.covariates) },
   }
 }
 
 async function predict(
-  runner: ModelRunner,
+  runner: ValueRunner,
   models: ModelCache,
   request: PredictRequest,
   options: RunOptions,
@@ -135,15 +134,16 @@ async function predict(
     historic: DataFrame.fromJson(historic),
     future: DataFrame.fromJson(future),
   })
-  const prediction = withTypes(toPrediction(returned), request)
+  const { covariates } = request
+  const prediction = withSchema(toPrediction(returned), { covariates: [...covariates] })
   return {
     kind: 'predict',
     frame: Buffer.from(canonicalFrameText(prediction)),
     metrics,
-    output: factsOf(prediction),
+    output: factsOf(prediction, covariates),
     inputs: {
-      historic: factsOf(withTypes(historic, request)),
-      future: factsOf(withTypes(future, request)),
+      historic: factsOf(historic, covariates),
+      future: factsOf(future, covariates),
     },
   }
 }
@@ -154,7 +154,7 @@ async function readFrame(source: BytesSource): Promise<FrameJson> {
   return JSON.parse(text) as FrameJson
 }
 
-async function loadModel(runner: ModelRunner, source: BytesSource): Promise<LoadedModel> {
+async function loadModel(runner: ValueRunner, source: BytesSource): Promise<LoadedModel> {
   const bytes = await readBytes(source)
   const model = runner.load ? await runner.load(bytes) : decodeModel(bytes)
   return { model, size: bytes.byteLength }
@@ -162,14 +162,6 @@ async function loadModel(runner: ModelRunner, source: BytesSource): Promise<Load
 
 async function readBytes(source: BytesSource): Promise<Uint8Array> {
   return 'bytes' in source ? source.bytes : await readFile(source.path)
-}
-
-function withTypes(frame: FrameJson, request: RunRequest): FrameJson {
-  return withSchema(frame, { covariates: [...request.covariates] })
-}
-
-function factsOf(frame: FrameJson): FrameFacts {
-  return { rows: frame.data.length, csv: csvFacts(frame), fields: frame.schema?.fields ?? [] }
 }
 
 /** What the model is given besides its data; what it reports is checked before it goes anywhere. */

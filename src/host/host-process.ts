@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { basename } from 'node:path'
-import type { RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
 import {
   createLineSplitter,
   createLogLimit,
   type LineSplitter,
   type LogLimit,
   readInBites,
-} from './output.ts'
+} from '../ml/output.ts'
+import type { RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
 import {
   type FromHost,
   type HostParameters,

@@ -1,13 +1,13 @@
+import { createLogLimit } from '../ml/output.ts'
 import type { ModelHosts, RunEvents, RunOutcome } from '../ml/run.ts'
-import type { ModelRunner } from '../ml/runner.ts'
+import type { ValueRunner } from '../ml/runner.ts'
 import { createExecutor } from './execute.ts'
-import { createLogLimit } from './output.ts'
 
 /**
  * Runs models in this process, with the same results: for tests, and where there is no module that a host could
  * import. A model that computes blocks the process; one that ignores its signal is left to itself.
  */
-export function createInlineHosts(runner: ModelRunner): ModelHosts {
+export function createInlineHosts(runner: ValueRunner): ModelHosts {
   const executor = createExecutor(runner)
   const running = new Set<() => void>()
   let isClosed = false

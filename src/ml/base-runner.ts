@@ -3,11 +3,11 @@ import type { DataFrame } from '../data/frame.ts'
 import type {
   ConfigSchema,
   Diagnostic,
-  ModelRunner,
   PredictContext,
   TrainContext,
   ValidatePredictContext,
   ValidateTrainContext,
+  ValueRunner,
 } from './runner.ts'
 
 /**
@@ -28,7 +28,7 @@ import type {
  * ```
  */
 export abstract class BaseModelRunner<Config = BaseConfig, Model = unknown>
-  implements ModelRunner<Config, Model>
+  implements ValueRunner<Config, Model>
 {
   readonly contract = 1
   readonly keeps = 'value'
@@ -45,8 +45,8 @@ export abstract class BaseModelRunner<Config = BaseConfig, Model = unknown>
   onValidateTrain?(context: ValidateTrainContext<Config>): Diagnostic[] | Promise<Diagnostic[]>
   onValidatePredict?(context: ValidatePredictContext<Config>): Diagnostic[] | Promise<Diagnostic[]>
 
-  readonly validateTrain?: NonNullable<ModelRunner<Config, Model>['validateTrain']>
-  readonly validatePredict?: NonNullable<ModelRunner<Config, Model>['validatePredict']>
+  readonly validateTrain?: NonNullable<ValueRunner<Config, Model>['validateTrain']>
+  readonly validatePredict?: NonNullable<ValueRunner<Config, Model>['validatePredict']>
 
   constructor() {
     // Only where there are checks: frames are not made for nobody.

@@ -3,11 +3,11 @@ import type { DataFrame } from '../data/frame.ts'
 import type {
   ConfigSchema,
   Diagnostic,
-  ModelRunner,
   PredictContext,
   TrainContext,
   ValidatePredictContext,
   ValidateTrainContext,
+  ValueRunner,
 } from './runner.ts'
 
 export interface FunctionalModelOptions<Config, Model> {
@@ -42,18 +42,18 @@ export interface FunctionalModelOptions<Config, Model> {
  * ```
  */
 export class FunctionalModelRunner<Config = BaseConfig, Model = unknown>
-  implements ModelRunner<Config, Model>
+  implements ValueRunner<Config, Model>
 {
   readonly contract = 1
   readonly keeps = 'value'
   readonly inputs = 'forecast'
   readonly config: ConfigSchema<Config>
-  readonly train: ModelRunner<Config, Model>['train']
-  readonly predict: ModelRunner<Config, Model>['predict']
-  readonly validateTrain?: NonNullable<ModelRunner<Config, Model>['validateTrain']>
-  readonly validatePredict?: NonNullable<ModelRunner<Config, Model>['validatePredict']>
-  readonly save?: NonNullable<ModelRunner<Config, Model>['save']>
-  readonly load?: NonNullable<ModelRunner<Config, Model>['load']>
+  readonly train: ValueRunner<Config, Model>['train']
+  readonly predict: ValueRunner<Config, Model>['predict']
+  readonly validateTrain?: NonNullable<ValueRunner<Config, Model>['validateTrain']>
+  readonly validatePredict?: NonNullable<ValueRunner<Config, Model>['validatePredict']>
+  readonly save?: NonNullable<ValueRunner<Config, Model>['save']>
+  readonly load?: NonNullable<ValueRunner<Config, Model>['load']>
 
   constructor(options: FunctionalModelOptions<Config, Model>) {
     this.config = options.config ?? (BaseConfig as unknown as ConfigSchema<Config>)

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml'
-import type { Manifest, ManifestEntry } from '../artifact/schema.ts'
-import type { Blobs, StagedBlob } from '../blob/blobs.ts'
+import type { ManifestEntry } from '../artifact/schema.ts'
+import type { StagedBlob } from '../blob/blobs.ts'
 import type { FrameFacts } from './run.ts'
 
 /** Name of the file in a workspace that holds what the model returned from training. */
@@ -26,10 +26,6 @@ export function configYaml(config: unknown): Uint8Array {
   return Buffer.from(stringify(config, { sortMapEntries: true }))
 }
 
-export async function readManifest(blobs: Blobs, hash: string): Promise<Manifest> {
-  return JSON.parse(Buffer.from(await blobs.read(hash)).toString()) as Manifest
-}
-
-export function findModel(manifest: Manifest): ManifestEntry | undefined {
-  return manifest.entries.find((entry) => entry.path === modelFile)
+export function findModel(entries: readonly ManifestEntry[]): ManifestEntry | undefined {
+  return entries.find((entry) => entry.path === modelFile)
 }

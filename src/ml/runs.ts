@@ -1,5 +1,5 @@
 import type { Artifacts } from '../artifact/artifacts.ts'
-import { manifestBytes, zipSize } from '../artifact/download.ts'
+import { manifestBytes, readManifest, zipSize } from '../artifact/manifest.ts'
 import { frameMediaType, type ManifestEntry, workspaceMediaType } from '../artifact/schema.ts'
 import type { ArtifactRow } from '../artifact/store.ts'
 import type { Blobs } from '../blob/blobs.ts'
@@ -9,15 +9,7 @@ import type { Claim } from '../job/jobs.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import type { CodeFile } from './code.ts'
 import type { PredictPayload, TrainPayload } from './ml.ts'
-import {
-  configFile,
-  configYaml,
-  csvEntry,
-  fileEntry,
-  findModel,
-  modelFile,
-  readManifest,
-} from './model-file.ts'
+import { configFile, configYaml, csvEntry, fileEntry, findModel, modelFile } from './model-file.ts'
 import type { ModelHosts, PredictResult, RunEvents, RunOutcome, TrainResult } from './run.ts'
 
 export interface RunsDeps {
@@ -92,8 +84,8 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
   }
 
   async function workspace(entries: ManifestEntry[]) {
-    const staged = await blobs.stage(manifestBytes(entries))
-    const size = zipSize({ version: 1, entries })
+    const staged = await blobs.stage(manifestBytes({ entries }))
+    const size = zipSize(entries)
     return { staged, kind: 'workspace' as const, type: workspaceMediaType, size }
   }
 
@@ -180,12 +172,12 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
 
   async function readTraining(row: ArtifactRow): Promise<Training> {
     const lineage = JSON.parse(row.lineage ?? '{}') as TrainingLineage
-    const manifest = await readManifest(blobs, row.content_hash ?? '')
-    const model = findModel(manifest)
+    const all = await readManifest(blobs, row.content_hash ?? '')
+    const model = findModel(all)
     if (!model) throw new Error(`Training artifact ${row.id} has no model file in its workspace`)
     const { metadata: trained } = JSON.parse(row.data) as { metadata: { config_id: string } }
     // The config as the training had it, and so its file: both are there already.
-    const files = manifest.entries.filter(({ path }) => path === configFile || path === modelFile)
+    const files = all.filter(({ path }) => path === configFile || path === modelFile)
     return { config: lineage.config, configId: trained.config_id, model, files }
   }
 

@@ -1,5 +1,6 @@
 import type { Artifacts } from '../artifact/artifacts.ts'
-import type { Manifest } from '../artifact/schema.ts'
+import { readManifest } from '../artifact/manifest.ts'
+import type { ManifestEntry } from '../artifact/schema.ts'
 import type { ArtifactRow } from '../artifact/store.ts'
 import { type Blobs, sha256 } from '../blob/blobs.ts'
 import type { Configs } from '../config/configs.ts'
@@ -10,7 +11,7 @@ import { ChapkitError, type ErrorCode, toError, validationError } from '../error
 import { isUlid } from '../kernel/id.ts'
 import type { MLServiceInfo } from './info.ts'
 import type { Intake, PredictIntake, TakenBytes, TrainIntake } from './intake.ts'
-import { findModel, readManifest } from './model-file.ts'
+import { findModel } from './model-file.ts'
 import type { Diagnostic, ModelRunner } from './runner.ts'
 
 export interface ValidateDeps {
@@ -144,15 +145,15 @@ export function createValidation({
       'artifact_id',
     )
     if (row.content_kind !== 'workspace' || row.content_hash === null) return corrupted
-    let manifest: Manifest
+    let files: ManifestEntry[]
     try {
-      manifest = await readManifest(blobs, row.content_hash)
+      files = await readManifest(blobs, row.content_hash)
     } catch (error) {
       onError(error, 'ml.workspace.damaged')
       return corrupted
     }
     if (runner.keeps !== 'value') return null
-    const model = findModel(manifest)
+    const model = findModel(files)
     if (!model) {
       const message = `Training artifact ${row.id} has no model file in its workspace`
       return finding('model_pickle_missing', message, 'artifact_id')

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { LogStream } from '../ml/run.ts'
+import type { LogStream } from './run.ts'
 
 /** Longest line that is kept; the rest of a longer one is cut off. */
 const maximumLineBytes = 8 * 1024

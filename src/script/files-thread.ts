@@ -1,0 +1,40 @@
+import { parentPort } from 'node:worker_threads'
+import * as files from './files.ts'
+import { endProcesses } from './leftovers.ts'
+
+// The program of a thread for files: one task in, one result out, in the order in which they come.
+
+/** What the thread can be asked for. */
+export const tasks = {
+  listProject: files.listProject,
+  listRun: files.listRun,
+  place: files.place,
+  placeProject: files.placeProject,
+  placeFrame: files.placeFrame,
+  readPrediction: files.readPrediction,
+  remove: files.remove,
+  endProcesses,
+}
+
+export type Tasks = typeof tasks
+
+export interface Task {
+  id: number
+  name: keyof Tasks
+  input: unknown
+}
+
+export type TaskResult =
+  | { id: number; output: unknown }
+  | { id: number; error: { message: string; code: string | undefined; isOurs: boolean } }
+
+parentPort?.on('message', ({ id, name, input }: Task) => {
+  let result: TaskResult
+  try {
+    result = { id, output: tasks[name](input as never) }
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException
+    result = { id, error: { message, code, isOurs: error instanceof files.FilesError } }
+  }
+  parentPort?.postMessage(result)
+})

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FoundFile } from './files.ts'
+import type { FilesWorker } from './files-worker.ts'
+
+/** What a folder is filled with before a run. */
+export interface Filling {
+  /** Names the content: equal keys, equal files. */
+  key: string
+  fill: (worker: FilesWorker, folder: string) => Promise<FoundFile[]>
+}
+
+/** A folder of one run's own. */
+export interface RunFolder {
+  /** Where the command runs. */
+  work: string
+  /** For temporary files of the command. */
+  temp: string
+  /** By which the processes of the run are found. */
+  run: string
+  /** The files that it was filled with, as they were then. */
+  placed: Map<string, FoundFile>
+  /** Takes it away, in its own time. */
+  remove(): Promise<void>
+}
+
+export interface FoldersDeps {
+  /** Folder of all of them; nobody else uses it. */
+  root: string
+  /** For runs, which wait. */
+  worker: FilesWorker
+  /** For what nobody waits for. */
+  background: FilesWorker
+  newId: () => string
+  onError: (error: unknown, event: string) => void
+}
+
+export type Folders = ReturnType<typeof createFolders>
+
+/**
+ * Folders for runs of commands, each used once. One more may stand ready for each kind of run, filled as the last one was: a
+ * run with the same content takes it and waits for no copy.
+ */
+export function createFolders({ root, worker, background, newId, onError }: FoldersDeps) {
+  /** In the environment of every process of this service, and of earlier ones on the same data. */
+  const owner = createHash('sha256').update(root).digest('hex').slice(0, 16)
+  const spares = new Map<string, { key: string; folder: Promise<RunFolder | null> }>()
+  let isClosed = false
+
+  async function make(by: FilesWorker, { fill }: Filling): Promise<RunFolder> {
+    const id = newId()
+    const place = join(root, id)
+    const work = join(place, 'work')
+    const temp = join(place, 'tmp')
+    const remove = () =>
+      background.run('remove', { path: place }).catch((error: unknown) => {
+        if (!isClosed) onError(error, 'script.folder.left')
+      })
+    try {
+      await mkdir(work, { recursive: true, mode: 0o700 })
+      await mkdir(temp)
+      const placed = await fill(by, work)
+      return {
+        work,
+        temp,
+        run: `${owner}-${id}`,
+        placed: new Map(placed.map((file) => [file.path, file])),
+        remove,
+      }
+    } catch (error) {
+      await remove()
+      throw error
+    }
+  }
+
+  function dropSpare(kind: string): void {
+    const spare = spares.get(kind)
+    spares.delete(kind)
+    void spare?.folder.then((folder) => folder?.remove())
+  }
+
+  return {
+    /** Ends what runs of an earlier start are still there, and removes their folders. Answers how many processes there were. */
+    async clear(): Promise<number> {
+      const ended = await worker.run('endProcesses', { run: `${owner}-` })
+      const left = await readdir(root).catch(() => [])
+      for (const name of left) await background.run('remove', { path: join(root, name) })
+      return ended
+    },
+
+    async take(kind: string, filling: Filling): Promise<RunFolder> {
+      const spare = spares.get(kind)
+      if (spare?.key === filling.key) {
+        spares.delete(kind)
+        const folder = await spare.folder
+        if (folder) return folder
+      }
+      return make(worker, filling)
+    },
+
+    /** Has a folder ready for a run like this, unless one is. */
+    prepare(kind: string, filling: Filling): void {
+      if (isClosed || spares.get(kind)?.key === filling.key) return
+      dropSpare(kind)
+      // Without a spare a run makes its own: nothing is lost but time.
+      const folder = make(background, filling).catch(() => null)
+      spares.set(kind, { key: filling.key, folder })
+    },
+
+    async close(): Promise<void> {
+      isClosed = true
+      const folders = [...spares.values()].map(({ folder }) => folder)
+      spares.clear()
+      await Promise.all(folders)
+      await background.run('remove', { path: root }).catch(() => {})
+    },
+  }
+}

@@ -1,0 +1,204 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { setPriority } from 'node:os'
+import { delimiter, isAbsolute, join } from 'node:path'
+import { createLineSplitter, createLogLimit, readInBites } from '../ml/output.ts'
+import type { LogStream } from '../ml/run.ts'
+import type { ScriptLimits } from '../ml/runner.ts'
+import { createCapture } from './capture.ts'
+
+/*
+ * One command, seen from the service: a process with a group and a session of its own. However it ends, nothing of it runs
+ * on when `runCommand` has answered.
+ */
+
+/** How long a command that was told to end may take, before it is killed. */
+const terminateGraceMs = 5000
+/** How long the output of an ended command is waited for: a process of its own may still hold it open. */
+const drainMs = 500
+/** As model hosts: `/health` is answered while a script computes. */
+const niceness = 10
+
+export interface CommandRun {
+  /** Program and arguments. */
+  words: readonly string[]
+  folder: string
+  env: Readonly<Record<string, string>>
+  limits: ScriptLimits
+  timeoutMs: number | null
+  signal: AbortSignal
+  onLine: (stream: LogStream, line: string) => void
+  /** Ends the processes that left the group; given the id of the first process. */
+  endStrays: (pid: number) => Promise<number>
+}
+
+export interface CommandEnd {
+  /** Why it did not do its work; null when it ended by itself with code 0. */
+  failure: string | null
+  /** `aborted`: the signal ended it. `no-process`: the machine has no room for another one. */
+  kind: 'ended' | 'aborted' | 'no-process'
+  exitCode: number | null
+  stdout: string
+  stderr: string
+}
+
+/** Runs a command to its end. Never rejects for what the command does. */
+export async function runCommand(run: CommandRun): Promise<CommandEnd> {
+  const [program = '', ...rest] = run.words
+  const missing = findFault(program, run)
+  if (missing !== null) {
+    return { failure: missing, kind: 'ended', exitCode: 127, stdout: '', stderr: '' }
+  }
+  const [file, ...args] = withLimits([program, ...rest], run.limits)
+  let child: ChildProcess
+  try {
+    child = spawn(file!, args, {
+      cwd: run.folder,
+      env: { ...run.env, PWD: run.folder },
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject))
+  } catch (error) {
+    return unstarted(program, error as NodeJS.ErrnoException)
+  }
+  child.on('error', () => {})
+  return follow(child, run)
+}
+
+function unstarted(program: string, { code, message }: NodeJS.ErrnoException): CommandEnd {
+  const end = { exitCode: null, stdout: '', stderr: '' }
+  if (code === 'EAGAIN' || code === 'ENOMEM' || code === 'EMFILE' || code === 'ENFILE')
+    return { ...end, kind: 'no-process', failure: `no process could be started (${code})` }
+  if (code === 'E2BIG')
+    return { ...end, kind: 'ended', failure: 'its arguments or environment are too long' }
+  return { ...end, kind: 'ended', failure: `"${program}" could not be started: ${code ?? message}` }
+}
+
+async function follow(child: ChildProcess, run: CommandRun): Promise<CommandEnd> {
+  const pid = child.pid!
+  try {
+    setPriority(pid, niceness)
+  } catch {
+    // It has ended already.
+  }
+  const limit = createLogLimit(run.onLine)
+  const outputs = (['stdout', 'stderr'] as const).map((name) => {
+    const capture = createCapture()
+    const lines = createLineSplitter((line) => limit.add(name, line))
+    const reading = readInBites(child[name], (chunk) => {
+      capture.add(chunk)
+      if (!limit.isSpent()) lines.write(chunk)
+    })
+    return { capture, lines, reading }
+  })
+
+  let stoppedFor: 'timeout' | 'abort' | undefined
+  let killing: NodeJS.Timeout | undefined
+  const stop = (why: 'timeout' | 'abort') => {
+    stoppedFor ??= why
+    signalGroup(pid, 'SIGTERM')
+    killing ??= setTimeout(() => signalGroup(pid, 'SIGKILL'), terminateGraceMs)
+  }
+  const timer =
+    run.timeoutMs === null ? undefined : setTimeout(() => stop('timeout'), run.timeoutMs)
+  const abort = () => stop('abort')
+  if (run.signal.aborted) abort()
+  else run.signal.addEventListener('abort', abort, { once: true })
+
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  const { code, signal } = await new Promise<{
+    code: number | null
+    signal: NodeJS.Signals | null
+  }>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })))
+  clearTimeout(timer)
+  clearTimeout(killing)
+  run.signal.removeEventListener('abort', abort)
+
+  // What it started and left behind would write to a folder that is being read, and hold its output open.
+  signalGroup(pid, 'SIGKILL')
+  await run.endStrays(pid)
+  for (const { reading } of outputs) reading.hurry()
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, drainMs).unref())])
+  child.stdout?.destroy()
+  child.stderr?.destroy()
+  for (const { lines } of outputs) lines.flush()
+  const [stdout, stderr] = outputs.map(({ capture }) => capture.text()) as [string, string]
+
+  return {
+    failure: describe({ code, signal, stoppedFor, run }),
+    kind: stoppedFor === 'abort' ? 'aborted' : 'ended',
+    exitCode: code,
+    stdout,
+    stderr,
+  }
+}
+
+interface End {
+  code: number | null
+  signal: NodeJS.Signals | null
+  stoppedFor: 'timeout' | 'abort' | undefined
+  run: CommandRun
+}
+
+function describe({ code, signal, stoppedFor, run }: End): string | null {
+  if (stoppedFor === 'timeout')
+    return `was stopped after ${run.timeoutMs! / 1000} seconds, the time that it may take`
+  if (stoppedFor === 'abort') return 'was stopped'
+  if (signal !== null) {
+    const hints: Partial<Record<NodeJS.Signals, string>> = {
+      SIGKILL: ' (perhaps the machine had no memory left)',
+      SIGXCPU: ' (it took more processor time than it may)',
+      SIGXFSZ: ' (it wrote a larger file than it may)',
+    }
+    return `was ended by ${signal}${hints[signal] ?? ''}`
+  }
+  return code === 0 ? null : `ended with exit code ${code}`
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal)
+  } catch {
+    // Nobody of the group is left.
+  }
+}
+
+/** `prlimit` bounds itself and becomes the command. */
+function withLimits(words: readonly string[], limits: ScriptLimits): string[] {
+  const flags = [
+    limits.memoryBytes !== null && `--as=${limits.memoryBytes}`,
+    limits.cpuSeconds !== null && `--cpu=${limits.cpuSeconds}`,
+    limits.processes !== null && `--nproc=${limits.processes}`,
+    limits.fileBytes !== null && `--fsize=${limits.fileBytes}`,
+  ].filter((flag) => flag !== false)
+  return flags.length === 0 ? [...words] : ['prlimit', ...flags, '--', ...words]
+}
+
+/** What keeps a program from being started, in words that help. */
+function findFault(program: string, { folder, env, limits, words }: CommandRun): string | null {
+  const long = words.find((word) => Buffer.byteLength(word) > 128 * 1024 - 1)
+  if (long !== undefined) return 'has an argument of more than 128 KiB'
+  const needed = Object.values(limits).some((value) => value !== null)
+    ? [program, 'prlimit']
+    : [program]
+  const missing = needed.find((name) => !isThere(name, folder, env.PATH ?? ''))
+  if (missing === undefined) return null
+  return missing.includes('/')
+    ? `could not be started: "${missing}" is not in the project, or may not be executed`
+    : `could not be started: the program "${missing}" was not found; is it installed, and in the PATH of the service?`
+}
+
+function isThere(program: string, folder: string, path: string): boolean {
+  const places = program.includes('/')
+    ? [isAbsolute(program) ? program : join(folder, program)]
+    : path.split(delimiter).map((each) => join(each, program))
+  return places.some((place) => {
+    try {
+      accessSync(place, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}

@@ -1,0 +1,358 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { counting, startScripts, train } from './fixtures/project.ts'
+import { findProcesses } from './leftovers.ts'
+
+describe('training', () => {
+  test('runs the command on a copy of the project with its inputs as files', async () => {
+    const service = await startScripts({
+      ...counting,
+      'train.sh': 'ls; cat config.yml data.csv; test -e geo.json || echo no geo; pwd > where.txt',
+      'lib/help.txt': 'help',
+    })
+    const { job, id } = await service.train({ 'n-lags': 2, text: '; id `id` $(id)\n--x' })
+    expect(job).toMatchObject({ status: 'completed', error: null })
+    const { json } = await service.request('GET', `/api/v1/artifacts/${id}`)
+    expect(json.data.metadata).toMatchObject({ status: 'success', exit_code: 0, stderr: '' })
+    expect(json.data.metadata.stdout).toBe(
+      `config.yml\ndata.csv\nlib\npredict.sh\ntrain.sh\n${[
+        'additional_continuous_covariates: []',
+        'n-lags: 2',
+        'prediction_periods: 3',
+        'text: |-',
+        '  ; id `id` $(id)',
+        '  --x',
+        'time_period,location,disease_cases,rainfall\r',
+        '2024-01,007,3,1.5\r',
+        '2024-02,007,4,\r',
+      ].join('\n')}\nno geo\n`,
+    )
+    const files = await service.workspace(id)
+    expect([...files.keys()]).toEqual([
+      'config.yml',
+      'data.csv',
+      'lib/help.txt',
+      'predict.sh',
+      'train.sh',
+      'where.txt',
+    ])
+    expect(files.get('where.txt')).not.toContain(service.project)
+    expect(existsSync(join(service.project, 'where.txt'))).toBe(false)
+  })
+
+  test('names the file of the geometry only when there is one', async () => {
+    const service = await startScripts(
+      { ...counting, 'train.sh': 'echo "$#:$1"; cat geo.json' },
+      { trainCommand: 'sh train.sh {geo_file}' },
+    )
+    const geo = { type: 'FeatureCollection', features: [] }
+    const { id } = await service.train({}, { geo })
+    const { json } = await service.request('GET', `/api/v1/artifacts/${id}`)
+    expect(json.data.metadata.stdout).toMatch(/^1:geo\.json\n\{\s*"type":\s*"FeatureCollection"/)
+    const without = await service.train()
+    const other = await service.request('GET', `/api/v1/artifacts/${without.id}`)
+    expect(other.json.data.metadata.stdout).toBe('0:\n')
+  })
+
+  test('gives options as chap-core lays them out', async () => {
+    const service = await startScripts(
+      { ...counting, 'train.sh': 'cat config.yml' },
+      { configFormat: 'chap_core' },
+    )
+    const { id } = await service.train({ prediction_periods: 2, 'n-lags': 5, name: 'x' })
+    const { json } = await service.request('GET', `/api/v1/artifacts/${id}`)
+    expect(json.data.metadata.stdout).toBe(
+      'additional_continuous_covariates: []\nprediction_periods: 2\nuser_option_values:\n  n-lags: 5\n  name: x\n',
+    )
+  })
+
+  test('that fails fails its job, with the exit code and the end of stderr, and keeps what it left', async () => {
+    const service = await startScripts({
+      ...counting,
+      'train.sh': 'echo begun; echo half > half.txt; echo "no such column: rain" >&2; exit 3',
+    })
+    const { job, id } = await service.train()
+    expect(job).toMatchObject({
+      status: 'failed',
+      error: 'The train command ended with exit code 3:\nno such column: rain',
+    })
+    const { json } = await service.request('GET', `/api/v1/artifacts/${id}`)
+    expect(json.data.metadata).toMatchObject({
+      ...{ status: 'failed', exit_code: 3, stdout: 'begun\n', stderr: 'no such column: rain\n' },
+    })
+    expect((await service.workspace(id)).get('half.txt')).toBe('half\n')
+    const refused = await service.predict(id)
+    expect(refused.answer.status).toBe(409)
+    expect(refused.answer.json.detail).toContain('exit_code=3')
+  })
+
+  test('takes the project as it is at that moment', async () => {
+    const service = await startScripts(counting)
+    await service.train()
+    writeFileSync(join(service.project, 'train.sh'), 'echo second > model.txt')
+    const { id } = await service.train()
+    const files = await service.workspace(id)
+    expect(files.get('model.txt')).toBe('second\n')
+    expect(files.get('train.sh')).toBe('echo second > model.txt')
+  })
+
+  test('twice stores the project once', async () => {
+    const big = 'x'.repeat(300_000)
+    const service = await startScripts({ ...counting, 'a.txt': big, 'b.txt': `${big}b` })
+    const bytes = async () => {
+      const rows = await service.parts.database.read.selectFrom('blob').select('size').execute()
+      return rows.reduce((sum, { size }) => sum + size, 0)
+    }
+    await service.train()
+    const once = await bytes()
+    const { id } = await service.train()
+    expect((await bytes()) - once).toBeLessThan(2000)
+    const before = await bytes()
+    const { job } = await service.predict(id)
+    expect(job.status).toBe('completed')
+    expect((await bytes()) - before).toBeLessThan(4000)
+  })
+})
+
+describe('predicting', () => {
+  test('finds the folder as training left it and reads what the command writes', async () => {
+    const service = await startScripts(counting)
+    const { id } = await service.train()
+    const { job, id: prediction } = await service.predict(id)
+    expect(job).toMatchObject({ status: 'completed', error: null })
+    const { json } = await service.request('GET', `/api/v1/artifacts/${prediction}`)
+    expect(json.data.content).toMatchObject({
+      columns: ['time_period', 'location', 'sample_0'],
+      data: [
+        ['2024-03', '007', 3],
+        ['2024-04', '007', 3],
+      ],
+    })
+    const tree = await service.request('GET', `/api/v1/artifacts/${id}/$tree`)
+    const [level1] = tree.json.children
+    const [level2] = level1.children
+    expect(level1.data).toMatchObject({ type: 'ml_prediction', metadata: { status: 'success' } })
+    expect(level2.data).toMatchObject({
+      type: 'ml_prediction_workspace',
+      metadata: { status: 'success', exit_code: 0, stderr: 'predicted\n' },
+    })
+    const files = await service.workspace(level2.id)
+    expect([...files.keys()].sort()).toEqual(
+      [
+        'config.yml',
+        'data.csv',
+        'future.csv',
+        'historic.csv',
+        'model.txt',
+        'predict.sh',
+        'predictions.csv',
+        'train.sh',
+      ].sort(),
+    )
+    expect(files.get('future.csv')).toContain('2024-04,007,2.25')
+  })
+
+  test('never changes the workspace of the training, whatever it does to its own', async () => {
+    const service = await startScripts({
+      ...counting,
+      'predict.sh': `rm train.sh; echo changed > model.txt; echo more > new.txt
+printf 'time_period,location,sample_0\\n2024-03,007,1\\n' > "$2"`,
+    })
+    const { id } = await service.train()
+    const before = await service.request('GET', `/api/v1/artifacts/${id}/$download`)
+    for (let round = 0; round < 3; round++) {
+      const { job, id: prediction } = await service.predict(id)
+      expect(job.status).toBe('completed')
+      const tree = await service.request('GET', `/api/v1/artifacts/${prediction}/$tree`)
+      const files = await service.workspace(tree.json.children[0].id)
+      expect(files.get('model.txt')).toBe('changed\n')
+      expect(files.get('new.txt')).toBe('more\n')
+      expect(files.has('train.sh')).toBe(false)
+    }
+    const after = await service.request('GET', `/api/v1/artifacts/${id}/$download`)
+    expect(after.bytes.equals(before.bytes)).toBe(true)
+  })
+
+  const output = (text: string, more = '') => ({
+    ...counting,
+    'predict.sh': `printf '${text}' > "$2"\n${more}`,
+  })
+
+  test.each([
+    [
+      'nothing is written',
+      { ...counting, 'predict.sh': 'echo done' },
+      /exit code 0 and has not written predictions\.csv/,
+    ],
+    [
+      'the file of a training is all there is',
+      { ...counting, 'train.sh': 'echo a,b > predictions.csv', 'predict.sh': 'true' },
+      /has not written predictions\.csv/,
+    ],
+    [
+      'it fails after it has written',
+      output('time_period,location,sample_0\\n2024-03,007,1\\n', 'echo bad >&2; exit 9'),
+      /^The predict command ended with exit code 9:\nbad$/,
+    ],
+    ['the file is empty', output(''), /predictions\.csv is empty/],
+    [
+      'there is a header only',
+      output('time_period,location,sample_0\\n'),
+      /predictions\.csv has no rows/,
+    ],
+    [
+      'a row is too long',
+      output('time_period,location,sample_0\\n2024-03,007,1,2\\n'),
+      /line 2: .*3/,
+    ],
+    [
+      'a sample is no number',
+      output('time_period,location,sample_0\\n2024-03,007,nan\\n'),
+      /line 2: Expected a number in column `sample_0`, got "nan"/,
+    ],
+    ['it is not UTF-8', output('time_period,location,sample_0\\n2024-03,\\377,1\\n'), /UTF-8/],
+    [
+      'a folder stands in its place',
+      { ...counting, 'predict.sh': 'mkdir "$2"' },
+      /predictions\.csv is no ordinary file/,
+    ],
+    [
+      'it is a link',
+      { ...counting, 'predict.sh': 'ln -s /etc/passwd "$2"' },
+      /predictions\.csv is no ordinary file/,
+    ],
+    ['it is killed', { ...counting, 'predict.sh': 'kill -9 $$' }, /was ended by SIGKILL/],
+  ])('fails when %s, and its folder can be looked at', async (_when, files, error) => {
+    const service = await startScripts(files)
+    const { id } = await service.train()
+    const { job, id: prediction } = await service.predict(id)
+    expect(job.status).toBe('failed')
+    expect(job.error).toMatch(error)
+    const { json } = await service.request('GET', `/api/v1/artifacts/${prediction}`)
+    expect(json.data).toMatchObject({
+      type: 'ml_prediction_workspace',
+      metadata: { status: 'failed' },
+    })
+    expect((await service.workspace(prediction)).has('historic.csv')).toBe(true)
+  })
+
+  test('reads codes, text and numbers as they are written', async () => {
+    const service = await startScripts(
+      output(
+        'time_period,location,code,answer,sample_0,sample_1\\n2024-03,007,0012,yes,0.1000000000000000055,1e-05\\n',
+      ),
+    )
+    const { id } = await service.train()
+    const { id: prediction } = await service.predict(id)
+    const { json } = await service.request('GET', `/api/v1/artifacts/${prediction}`)
+    expect(json.data.content.data).toEqual([['2024-03', '007', '0012', 'yes', 0.1, 0.00001]])
+  })
+})
+
+describe('a command', () => {
+  test('that is not installed says so', async () => {
+    const service = await startScripts(counting, { trainCommand: 'no-such-program x' })
+    const { job } = await service.train()
+    expect(job.error).toBe(
+      'The train command could not be started: the program "no-such-program" was not found; is it installed, and in the PATH of the service?',
+    )
+  })
+
+  test('may be a script of the project', async () => {
+    const service = await startScripts(
+      { ...counting, 'bin/train': '#!/bin/sh\necho own > model.txt\n' },
+      { trainCommand: 'bin/train' },
+    )
+    const { job } = await service.train()
+    expect(job.status).toBe('completed')
+  })
+
+  test('gets the environment that it needs and no secret of the service', async () => {
+    process.env.CHAPKIT_TEST_SECRET = 'hush'
+    process.env.CHAPKIT_TEST_PASSED = 'yes'
+    try {
+      const service = await startScripts(
+        { ...counting, 'train.sh': 'env; echo "tmp: $(test -d "$TMPDIR" && echo there)"' },
+        { env: { CHAPKIT_TEST_PASSED: true, MODEL: 'a b' } },
+      )
+      const { id } = await service.train()
+      const { json } = await service.request('GET', `/api/v1/artifacts/${id}`)
+      const { stdout } = json.data.metadata
+      expect(stdout).toMatch(/^MODEL=a b$/m)
+      expect(stdout).toMatch(/^PATH=/m)
+      expect(stdout).toMatch(/^CHAPKIT_RUN_ID=/m)
+      expect(stdout).toContain('tmp: there')
+      expect(stdout).toContain('CHAPKIT_TEST_PASSED=yes')
+      expect(stdout).not.toContain('hush')
+    } finally {
+      delete process.env.CHAPKIT_TEST_SECRET
+      delete process.env.CHAPKIT_TEST_PASSED
+    }
+  })
+
+  test('is read while it runs, and ended with all that it started when its job is canceled', async () => {
+    const service = await startScripts({
+      ...counting,
+      'train.sh': `trap '' TERM
+(trap '' TERM; sleep 600) & setsid sh -c 'trap "" TERM; sleep 600' &
+echo ready "$CHAPKIT_RUN_ID"
+while true; do sleep 1; done`,
+    })
+    const config = await service.request('POST', '/api/v1/configs', { name: 'one', data: {} })
+    const body = { config_id: config.json.id, data: train }
+    const { json } = await service.request('POST', '/api/v1/ml/$train', body)
+    const logs = `/api/v1/jobs/${json.job_id}/$logs`
+    let run = ''
+    await expect
+      .poll(
+        async () => {
+          run = /ready ([\w-]+)/.exec((await service.request('GET', logs)).text)?.[1] ?? ''
+          return run
+        },
+        { timeout: 10_000 },
+      )
+      .not.toBe('')
+    expect(findProcesses(run).length).toBeGreaterThanOrEqual(3)
+    await service.request('POST', `/api/v1/jobs/${json.job_id}/$cancel`)
+    const job = await service.waitForJob(json.job_id)
+    expect(job.status).toBe('canceled')
+    expect(findProcesses(run)).toEqual([])
+  }, 30_000)
+
+  test('that takes longer than it may is stopped', async () => {
+    const service = await startScripts(
+      { ...counting, 'train.sh': 'echo half > half.txt; sleep 600' },
+      { timeoutSeconds: 0.3 },
+    )
+    const { job, id } = await service.train()
+    expect(job.error).toBe(
+      'The train command was stopped after 0.3 seconds, the time that it may take',
+    )
+    expect((await service.workspace(id)).get('half.txt')).toBe('half\n')
+  })
+
+  test('leaves no process and no folder behind', async () => {
+    const service = await startScripts({
+      ...counting,
+      'train.sh': `cp data.csv "$TMPDIR/copy"; mkdir locked; touch locked/x; chmod 000 locked
+sleep 600 & echo "$CHAPKIT_RUN_ID" > run.txt`,
+    })
+    const { job, id } = await service.train()
+    expect(job.status).toBe('completed')
+    const run = (await service.workspace(id)).get('run.txt')!.trim()
+    expect(findProcesses(run)).toEqual([])
+    await service.close()
+    expect(readdirSync(service.temp)).toEqual([])
+  })
+
+  test('may not take more than its limits', async () => {
+    const service = await startScripts(
+      { ...counting, 'train.sh': 'head -c 5000000 /dev/zero > big.bin' },
+      { limits: { fileBytes: 1_000_000 } },
+    )
+    const { job } = await service.train()
+    expect(job.status).toBe('failed')
+    expect(job.error).toMatch(/SIGXFSZ|exit code 153|File size limit|File too large/)
+  })
+})

@@ -1,0 +1,500 @@
+import { createReadStream } from 'node:fs'
+import { constants, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Artifacts } from '../artifact/artifacts.ts'
+import { keepManifest, manifestBytes, onTop, readManifest, zipSize } from '../artifact/manifest.ts'
+import { frameMediaType, type ManifestEntry, workspaceMediaType } from '../artifact/schema.ts'
+import type { ArtifactRow } from '../artifact/store.ts'
+import type { Blobs, StagedBlob } from '../blob/blobs.ts'
+import type { Queries } from '../db/tables.ts'
+import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
+import type { Claim } from '../job/jobs.ts'
+import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import type { PredictPayload, TrainPayload } from '../ml/ml.ts'
+import { configFile, csvEntry, fileEntry } from '../ml/model-file.ts'
+import type { FrameFacts } from '../ml/run.ts'
+import type { Command, FilePlaceholder, Scripts } from '../ml/runner.ts'
+import { toArguments } from './command.ts'
+import { configFileBytes } from './config-file.ts'
+import { scriptEnvironment } from './environment.ts'
+import { FilesError, type FoundFile, type PlacedFile } from './files.ts'
+import type { FilesWorker } from './files-worker.ts'
+import type { Filling, Folders, RunFolder } from './folders.ts'
+import { type CommandEnd, runCommand } from './process.ts'
+import type { createProject } from './project.ts'
+
+export interface ScriptRunsDeps {
+  scripts: Scripts
+  /** Folder of the scripts. */
+  root: string
+  project: ReturnType<typeof createProject>
+  folders: Folders
+  worker: FilesWorker
+  artifacts: Artifacts
+  blobs: Blobs
+  /** Environment of the service. */
+  environment: Readonly<Record<string, string | undefined>>
+  covariates: readonly string[]
+  version: string
+  now: Clock
+  newId: () => string
+  /** Links a trained model to its config, in the transaction that stores it. */
+  link: (tx: Queries, configId: string, artifactId: string) => Promise<void>
+}
+
+const dataFile = 'data.csv'
+const historicFile = 'historic.csv'
+const futureFile = 'future.csv'
+const outputFile = 'predictions.csv'
+const geoFile = 'geo.json'
+
+/** What a prediction does not take over from the training: its own inputs, and an output that might be taken for its own. */
+const notInherited = [historicFile, futureFile, outputFile]
+
+/** Bytes that the folder of a run may hold when it ends. */
+const maximumBytes = 4 * 1024 ** 3
+/** Characters of the end of stderr that a failed job tells. */
+const tailLength = 2000
+/** How long a job waits when the machine has no room for a process. */
+const noProcessPauseMs = 2000
+/** How many trainings are remembered for the predictions to come. */
+const trainingsKept = 20
+/** Blobs that are looked up at the same time. */
+const lookups = 64
+
+interface Training {
+  /** Hash of its manifest. */
+  hash: string
+  config: Record<string, unknown>
+  configId: string
+  entries: ManifestEntry[]
+  filling: Filling
+}
+
+/** A file of a run that is known without reading it: what was written before the command began. */
+interface KnownFile {
+  entry: ManifestEntry
+  /** To be stored; a frame is already. */
+  staged: StagedBlob | null
+}
+
+/** What a run leaves. */
+interface Workspace {
+  /** Its manifest. */
+  staged: StagedBlob
+  /** Size of it as a zip. */
+  size: number
+  /** Further blobs that it is made of. */
+  keeps: StagedBlob[]
+  refers: string[]
+}
+
+/** How train and predict jobs of a model made of commands are run: inputs as files, one process, the folder as the result. */
+export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; predict: JobHandler } {
+  const { scripts, root, project, folders, worker, artifacts, blobs, covariates } = deps
+  const { now, newId, version } = deps
+
+  /** Brings a frame into the folder of a run. */
+  async function placeFrame(folder: RunFolder, path: string, hash: string) {
+    const frame = await blobs.source(hash)
+    const { file, facts } = await worker.run('placeFrame', {
+      ...{ folder: folder.work, path, frame, covariates },
+    })
+    folder.placed.set(path, file)
+    return { facts, known: { entry: csvEntry(path, hash, facts), staged: null } as KnownFile }
+  }
+
+  /** Brings bytes into the folder of a run, and into the store. */
+  async function placeBytes(folder: RunFolder, path: string, bytes: Uint8Array) {
+    const staged = await blobs.stage(bytes)
+    await placeFiles(folder, [{ path, mode: 0o644, source: { bytes } }])
+    return { entry: fileEntry(path, staged), staged } as KnownFile
+  }
+
+  async function placeGeo(folder: RunFolder, hash: string | null): Promise<KnownFile[]> {
+    if (hash === null) return []
+    const bytes = await blobs.read(hash)
+    await placeFiles(folder, [{ path: geoFile, mode: 0o644, source: { bytes } }])
+    return [{ entry: fileEntry(geoFile, { hash, ...(await blobs.facts(hash)) }), staged: null }]
+  }
+
+  async function placeFiles(folder: RunFolder, files: readonly PlacedFile[]): Promise<void> {
+    const placed = await worker.run('place', { folder: folder.work, files })
+    for (const file of placed) folder.placed.set(file.path, file)
+  }
+
+  /** Runs one of the commands in its folder. */
+  async function run(
+    command: Command,
+    files: Partial<Record<FilePlaceholder, string>>,
+    folder: RunFolder,
+    context: JobContext,
+  ): Promise<CommandEnd> {
+    const end = await runCommand({
+      words: toArguments(command, files),
+      folder: folder.work,
+      env: scriptEnvironment({
+        service: deps.environment,
+        options: scripts.environment,
+        project: root,
+        temp: folder.temp,
+        run: folder.run,
+      }),
+      limits: scripts.limits,
+      timeoutMs: scripts.timeoutMs,
+      signal: context.signal,
+      onLine: (stream, line) => context.log(stream, redact(line, folder)),
+      endStrays: (after) => worker.run('endProcesses', { run: folder.run, after: after - 1 }),
+    })
+    return { ...end, stdout: redact(end.stdout, folder), stderr: redact(end.stderr, folder) }
+  }
+
+  /** Takes the folders of this machine out of what clients will read. */
+  const redact = (text: string, folder: RunFolder): string =>
+    [folder.work, folder.temp, ...(root === '/' ? [] : [root])].reduce(
+      (rest, path) => rest.replaceAll(`${path}/`, '').replaceAll(path, '.'),
+      text,
+    )
+
+  /** Stores what a run has left, as a layer on the files that it began with. */
+  async function collect(
+    folder: RunFolder,
+    base: { hash: string; entries: readonly ManifestEntry[] },
+    known: readonly KnownFile[],
+    context: JobContext,
+  ): Promise<Workspace> {
+    const { found, links } = await worker.run('listRun', { folder: folder.work, maximumBytes })
+    for (const path of links) context.log('log', `${path} is a link and is not kept`)
+    const below = new Map(base.entries.map((entry) => [entry.path, entry]))
+    const own = new Map(known.map((file) => [file.entry.path, file]))
+    const layer: KnownFile[] = []
+    for (const file of found) {
+      const isUntouched = folder.placed.get(file.path)?.stamp === file.stamp
+      const knownFile = own.get(file.path)
+      if (isUntouched && knownFile) layer.push(knownFile)
+      else if (!isUntouched || !below.has(file.path)) layer.push(await stageFile(folder, file))
+    }
+    const entries = layer.map(({ entry }) => entry)
+    const there = new Set(found.map(({ path }) => path))
+    const without = [...below.keys()].filter((path) => !there.has(path))
+    const staged = await blobs.stage(manifestBytes({ base: base.hash, without, entries }))
+    const keeps = layer.flatMap((file) => (file.staged ? [file.staged] : []))
+    return {
+      staged,
+      size: zipSize(onTop(base.entries, { without, entries })),
+      keeps,
+      refers: [base.hash, ...entries.map(({ sha256 }) => sha256)].filter(
+        (hash) => !keeps.some((blob) => blob.hash === hash),
+      ),
+    }
+  }
+
+  async function stageFile(folder: RunFolder, { path, mode }: FoundFile): Promise<KnownFile> {
+    // Not through a link that has taken its place meanwhile.
+    const handle = await open(
+      join(folder.work, path),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    )
+    const staged = await blobs.stage(
+      createReadStream('', { fd: handle, highWaterMark: 256 * 1024 }),
+    )
+    return { entry: { ...fileEntry(path, staged), mode }, staged }
+  }
+
+  interface Frame {
+    configId: string
+    startedAt: number
+    end: CommandEnd
+    status: 'success' | 'failed'
+  }
+
+  function metadata({ configId, startedAt, end, status }: Frame) {
+    const endedAt = now()
+    return {
+      status,
+      config_id: configId,
+      started_at: toTimestamp(startedAt),
+      completed_at: toTimestamp(endedAt),
+      duration_seconds: Math.round((endedAt - startedAt) / 10) / 100,
+      exit_code: end.exitCode,
+      stdout: end.stdout,
+      stderr: end.stderr,
+    }
+  }
+
+  const content = ({ staged, size }: Workspace) => ({
+    ...{ staged, kind: 'workspace' as const, type: workspaceMediaType, size },
+  })
+
+  const train: JobHandler = (claim, context) =>
+    handled(async () => {
+      const payload = claim.payload as unknown as TrainPayload
+      const startedAt = now()
+      context.progress({ fraction: null, message: 'copying the project' })
+      return project.use(claim.id, async (stored) => {
+        const folder = await folders.take('train', stored.filling)
+        try {
+          const config = configFileBytes(payload.config, scripts.configFormat)
+          const { facts, known: data } = await placeFrame(folder, dataFile, payload.data)
+          const known = [
+            await placeBytes(folder, configFile, config),
+            data,
+            ...(await placeGeo(folder, payload.geo)),
+          ]
+          context.progress({ fraction: null, message: 'running the train command' })
+          const files = { data_file: dataFile, geo_file: payload.geo === null ? '' : geoFile }
+          const end = await run(scripts.train, files, folder, context)
+          const early = unfinished(end)
+          if (early) return early
+          context.progress({ fraction: null, message: 'storing the workspace' })
+          const workspace = await collect(folder, stored, known, context)
+          return trained({ claim, payload, startedAt, end, workspace, facts, stored })
+        } finally {
+          void folder.remove()
+          folders.prepare('train', stored.filling)
+        }
+      })
+    })
+
+  interface Trained {
+    claim: Claim
+    payload: TrainPayload
+    startedAt: number
+    end: CommandEnd
+    workspace: Workspace
+    facts: FrameFacts
+    stored: { hash: string }
+  }
+
+  function trained(run: Trained): JobOutcome {
+    const { claim, payload, startedAt, end, workspace, facts, stored } = run
+    const { configId, config, geo } = payload
+    const status = end.failure === null ? ('success' as const) : ('failed' as const)
+    const id = claim.artifactId ?? newId()
+    const shared = metadata({ configId, startedAt, end, status })
+    const along = async (tx: Queries) => {
+      await keepManifest(blobs, tx, workspace.staged.hash, workspace)
+      await artifacts.insertMl(tx, {
+        id,
+        parentId: null,
+        type: 'ml_training_workspace',
+        metadata: shared,
+        content: content(workspace),
+        keeps: [],
+        refers: [],
+        lineage: {
+          config_id: configId,
+          config,
+          inputs: { data: payload.data, ...(geo !== null && { geo }) },
+          project: stored.hash,
+          command: scripts.train.text,
+          model: workspace.staged.hash,
+          signature: { inputs: { data: facts.fields }, output: null },
+          metrics: {},
+          chapkit_version: version,
+        },
+      })
+      await deps.link(tx, configId, id)
+    }
+    if (end.failure === null) return { status: 'completed', along }
+    return { status: 'failed', error: tell('train', end), traceback: null, along }
+  }
+
+  const trainings = new Map<string, Promise<Training>>()
+
+  /** The training that a prediction is made with: final, and not to be deleted while the job is active. */
+  function getTraining(id: string): Promise<Training> {
+    const known = trainings.get(id)
+    const found = known ?? artifacts.getRow(id).then(readTraining)
+    trainings.delete(id)
+    trainings.set(id, found)
+    if (known) return known
+    found.catch(() => trainings.delete(id))
+    const [oldest] = trainings.keys()
+    if (trainings.size > trainingsKept && oldest !== undefined) trainings.delete(oldest)
+    return found
+  }
+
+  async function readTraining(row: ArtifactRow): Promise<Training> {
+    const { config } = JSON.parse(row.lineage ?? '{}') as { config: Record<string, unknown> }
+    const { metadata: made } = JSON.parse(row.data) as { metadata: { config_id: string } }
+    const hash = row.content_hash ?? ''
+    const entries = await readManifest(blobs, hash)
+    const filling = {
+      key: hash,
+      fill: (by: FilesWorker, folder: string) => fill(by, folder, entries),
+    }
+    return { hash, config, configId: made.config_id, entries, filling }
+  }
+
+  /** Copies a stored workspace into a folder: never a link to what is stored. */
+  async function fill(by: FilesWorker, folder: string, entries: readonly ManifestEntry[]) {
+    const wanted = entries.filter(({ path }) => !notInherited.includes(path))
+    const placed: FoundFile[] = []
+    for (let at = 0; at < wanted.length; at += lookups) {
+      const files = await Promise.all(
+        wanted.slice(at, at + lookups).map(async ({ path, mode, sha256, derive }) => ({
+          ...{ path, mode, source: await blobs.source(sha256) },
+          ...(derive && { derive }),
+        })),
+      )
+      placed.push(...(await by.run('place', { folder, files })))
+    }
+    return placed
+  }
+
+  const predict: JobHandler = (claim, context) =>
+    handled(async () => {
+      const payload = claim.payload as unknown as PredictPayload
+      const startedAt = now()
+      context.progress({ fraction: null, message: 'copying the workspace' })
+      const training = await getTraining(payload.trainingId)
+      const folder = await folders.take('predict', training.filling)
+      try {
+        const historic = await placeFrame(folder, historicFile, payload.historic)
+        const future = await placeFrame(folder, futureFile, payload.future)
+        const known = [historic.known, future.known, ...(await placeGeo(folder, payload.geo))]
+        context.progress({ fraction: null, message: 'running the predict command' })
+        const files = {
+          historic_file: historicFile,
+          future_file: futureFile,
+          output_file: outputFile,
+          geo_file: payload.geo === null ? '' : geoFile,
+        }
+        const end = await run(scripts.predict, files, folder, context)
+        const early = unfinished(end)
+        if (early) return early
+        context.progress({ fraction: null, message: 'storing the prediction' })
+        const output = await readOutput(folder, end)
+        const frame = 'frame' in output ? await blobs.stage(output.frame) : null
+        const workspace = await collect(folder, training, known, context)
+        const inputs = { historic: historic.facts, future: future.facts }
+        return predicted({
+          claim,
+          payload,
+          startedAt,
+          end,
+          training,
+          workspace,
+          output,
+          frame,
+          inputs,
+        })
+      } finally {
+        void folder.remove()
+        folders.prepare('predict', training.filling)
+      }
+    })
+
+  type Output = { frame: Uint8Array; facts: FrameFacts } | { failure: string }
+
+  /** The prediction that a command has written, or why there is none. */
+  async function readOutput(folder: RunFolder, end: CommandEnd): Promise<Output> {
+    if (end.failure !== null) return { failure: tell('predict', end) }
+    try {
+      return await worker.run('readPrediction', {
+        ...{ folder: folder.work, path: outputFile, covariates },
+      })
+    } catch (error) {
+      if (error instanceof FilesError) return { failure: `The predict command: ${error.message}` }
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      return {
+        failure: tell('predict', {
+          ...end,
+          failure: `ended with exit code 0 and has not written ${outputFile}`,
+        }),
+      }
+    }
+  }
+
+  interface Predicted {
+    claim: Claim
+    payload: PredictPayload
+    startedAt: number
+    end: CommandEnd
+    training: Training
+    workspace: Workspace
+    output: Output
+    frame: StagedBlob | null
+    inputs: { historic: FrameFacts; future: FrameFacts }
+  }
+
+  function predicted(run: Predicted): JobOutcome {
+    const { claim, payload, startedAt, end, training, workspace, output, frame, inputs } = run
+    const { configId, config } = training
+    const id = claim.artifactId ?? newId()
+    const isMade = frame !== null && 'frame' in output
+    const shared = metadata({ configId, startedAt, end, status: isMade ? 'success' : 'failed' })
+    const parts = { content: content(workspace), keeps: workspace.keeps, refers: workspace.refers }
+    const type = 'ml_prediction_workspace' as const
+    if (!isMade) {
+      // Without a prediction the folder takes its place, so that what happened can be seen.
+      const along = (tx: Queries) =>
+        artifacts.insertMl(tx, {
+          ...{ id, parentId: payload.trainingId, type, metadata: shared, ...parts, lineage: null },
+        })
+      const error = 'failure' in output ? output.failure : 'no prediction'
+      return { status: 'failed', error, traceback: null, along }
+    }
+    const lineage = {
+      config_id: configId,
+      config,
+      model: training.hash,
+      training: payload.trainingId,
+      command: scripts.predict.text,
+      inputs: {
+        historic: payload.historic,
+        future: payload.future,
+        ...(payload.geo !== null && { geo: payload.geo }),
+      },
+      signature: {
+        inputs: { historic: inputs.historic.fields, future: inputs.future.fields },
+        output: output.facts.fields,
+      },
+      metrics: {},
+      chapkit_version: version,
+    }
+    return {
+      status: 'completed',
+      along: async (tx) => {
+        await artifacts.insertMl(tx, {
+          id,
+          parentId: payload.trainingId,
+          type: 'ml_prediction',
+          metadata: { ...shared, exit_code: null, stdout: null, stderr: null },
+          content: { staged: frame, kind: 'json', type: frameMediaType, size: null },
+          keeps: [],
+          refers: [],
+          lineage,
+        })
+        await artifacts.insertMl(tx, {
+          ...{ id: newId(), parentId: id, type, metadata: shared, ...parts, lineage: null },
+        })
+      },
+    }
+  }
+
+  return { train, predict }
+}
+
+/** A failure that its author can do something about becomes the job's; what the system says goes on to whoever asked. */
+async function handled(work: () => Promise<JobOutcome>): Promise<JobOutcome> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof FilesError)) throw error
+    return { status: 'failed', error: error.message, traceback: null }
+  }
+}
+
+/** The outcome of a command that has not come to its end. */
+function unfinished({ kind }: CommandEnd): JobOutcome | null {
+  if (kind === 'aborted') return { status: 'aborted' }
+  return kind === 'no-process' ? { status: 'retry', afterMs: noProcessPauseMs } : null
+}
+
+/** Why a command failed, with the end of what it wrote to stderr. */
+function tell(kind: 'train' | 'predict', { failure, stderr }: CommandEnd): string {
+  const end = stderr.trim().slice(-tailLength)
+  return `The ${kind} command ${failure}${end === '' ? '' : `:\n${end}`}`
+}

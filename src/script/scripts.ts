@@ -1,0 +1,37 @@
+import { createFilesWorker } from './files-worker.ts'
+import { createFolders } from './folders.ts'
+import { createProject, type ProjectDeps } from './project.ts'
+import { createScriptRuns, type ScriptRunsDeps } from './runs.ts'
+
+export interface ScriptsDeps extends Omit<ScriptRunsDeps, 'project' | 'folders' | 'worker'> {
+  database: ProjectDeps['database']
+  /** Folder for the folders of runs; nobody else uses it. */
+  scratch: string
+  /** Folder of the service's data, which is no part of a project. */
+  dataDir: string
+  onError: (error: unknown, event: string) => void
+}
+
+export type ScriptModels = ReturnType<typeof openScripts>
+
+/** Runs models that are made of commands. */
+export function openScripts(deps: ScriptsDeps) {
+  const { root, scratch, dataDir, blobs, database, newId, onError } = deps
+  const worker = createFilesWorker()
+  const background = createFilesWorker()
+  const folders = createFolders({ root: scratch, worker, background, newId, onError })
+  const project = createProject({ root, except: [scratch, dataDir], worker, blobs, database })
+
+  return {
+    runs: createScriptRuns({ ...deps, project, folders, worker }),
+
+    /** Ends and removes what an earlier start has left. Answers how many processes there were. */
+    clear: (): Promise<number> => folders.clear(),
+
+    /** Called when nothing runs any more. */
+    async close(): Promise<void> {
+      await folders.close()
+      await Promise.all([worker.close(), background.close()])
+    },
+  }
+}
