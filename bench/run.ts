@@ -32,6 +32,7 @@ import { million } from './programs/million.ts'
 import { monitoring } from './programs/monitoring.ts'
 import { openapi } from './programs/openapi.ts'
 import { overload } from './programs/overload.ts'
+import { scripts } from './programs/scripts.ts'
 import { slowClients } from './programs/slow-clients.ts'
 import { slowDisk } from './programs/slow-disk.ts'
 import { streaming } from './programs/streaming.ts'
@@ -51,6 +52,7 @@ const programs: readonly Program[] = [
   bodyBlock,
   healthTraining,
   isolation,
+  scripts,
   million,
   slowDisk,
   overload,
