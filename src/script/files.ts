@@ -35,6 +35,8 @@ export interface FoundFile {
 
 /** More than a project, or what a run leaves behind, may have. */
 const maximumFiles = 50_000
+/** Beyond this size a file is copied by the system. */
+const largeBytes = 1024 * 1024
 /** Bytes of a prediction that is read. */
 const maximumOutput = 512 * 1024 * 1024
 
@@ -126,12 +128,20 @@ export function place({ folder, files }: { folder: string; files: readonly Place
       made.add(parent)
     }
     if (derive) writeFileSync(target, writeCsv(readFrame(source)), { mode })
-    // Where the file system can share blocks until one side is written to, nothing is copied at all.
-    else if ('path' in source) copyFileSync(source.path, target, constants.COPYFILE_FICLONE)
-    else writeFileSync(target, source.bytes, { mode })
+    else if ('bytes' in source) writeFileSync(target, source.bytes, { mode })
+    else copy(source.path, target)
     chmodSync(target, mode)
     return look(folder, path, false)
   })
+}
+
+/**
+ * A copy, never a link. What the system copies it gives its place on the disk at once; what is written may be gone again before
+ * it gets there, as most small files of a run are. Where large ones can share blocks until one side changes, they do.
+ */
+function copy(from: string, to: string): void {
+  if (statSync(from).size <= largeBytes) writeFileSync(to, readFileSync(from))
+  else copyFileSync(from, to, constants.COPYFILE_FICLONE)
 }
 
 /** Copies a project as it was listed. False when it has been changed since. */

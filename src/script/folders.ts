@@ -25,6 +25,15 @@ export interface RunFolder {
   remove(): Promise<void>
 }
 
+interface Spare {
+  key: string
+  folder: Promise<RunFolder | null>
+  timer: NodeJS.Timeout
+}
+
+/** How long a folder stands ready. */
+const unusedMs = 10 * 60_000
+
 export interface FoldersDeps {
   /** Folder of all of them; nobody else uses it. */
   root: string
@@ -45,7 +54,7 @@ export type Folders = ReturnType<typeof createFolders>
 export function createFolders({ root, worker, background, newId, onError }: FoldersDeps) {
   /** In the environment of every process of this service, and of earlier ones on the same data. */
   const owner = createHash('sha256').update(root).digest('hex').slice(0, 16)
-  const spares = new Map<string, { key: string; folder: Promise<RunFolder | null> }>()
+  const spares = new Map<string, Spare>()
   let isClosed = false
 
   async function make(by: FilesWorker, { fill }: Filling): Promise<RunFolder> {
@@ -76,8 +85,10 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
 
   function dropSpare(kind: string): void {
     const spare = spares.get(kind)
+    if (!spare) return
     spares.delete(kind)
-    void spare?.folder.then((folder) => folder?.remove())
+    clearTimeout(spare.timer)
+    void spare.folder.then((folder) => folder?.remove())
   }
 
   return {
@@ -89,28 +100,32 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
       return ended
     },
 
+    /** A folder of a run's own. */
     async take(kind: string, filling: Filling): Promise<RunFolder> {
       const spare = spares.get(kind)
-      if (spare?.key === filling.key) {
-        spares.delete(kind)
-        const folder = await spare.folder
-        if (folder) return folder
-      }
-      return make(worker, filling)
+      if (spare?.key !== filling.key) return make(worker, filling)
+      spares.delete(kind)
+      clearTimeout(spare.timer)
+      return (await spare.folder) ?? make(worker, filling)
     },
 
-    /** Has a folder ready for a run like this, unless one is. */
+    /** Has a folder ready for the next run like this, unless one is. Called after a run: it would only slow that down. */
     prepare(kind: string, filling: Filling): void {
       if (isClosed || spares.get(kind)?.key === filling.key) return
       dropSpare(kind)
+      const timer = setTimeout(() => dropSpare(kind), unusedMs)
+      timer.unref()
       // Without a spare a run makes its own: nothing is lost but time.
       const folder = make(background, filling).catch(() => null)
-      spares.set(kind, { key: filling.key, folder })
+      spares.set(kind, { key: filling.key, folder, timer })
     },
 
     async close(): Promise<void> {
       isClosed = true
-      const folders = [...spares.values()].map(({ folder }) => folder)
+      const folders = [...spares.values()].map(({ folder, timer }) => {
+        clearTimeout(timer)
+        return folder
+      })
       spares.clear()
       await Promise.all(folders)
       await background.run('remove', { path: root }).catch(() => {})
