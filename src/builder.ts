@@ -1,3 +1,5 @@
+import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type Hierarchy, mlHierarchy } from './artifact/schema.ts'
 import { BaseConfig } from './config/schema.ts'
 import { defineService, type Service } from './definition.ts'
@@ -19,6 +21,13 @@ import {
   type ServiceSpec,
 } from './spec.ts'
 import type { HealthCheck } from './system/health.ts'
+import {
+  defaultPolicy,
+  toAppPrefix,
+  type WebAppOptions,
+  type WebAppSource,
+  type WebAppsOptions,
+} from './webapp/schema.ts'
 
 export interface BuilderOptions<Info> {
   info: Info
@@ -80,6 +89,7 @@ export class BaseServiceBuilder<Has extends Feature = never> {
       checks: {},
       routes: [],
       entities: [],
+      webApps: [],
       onStartup: [],
       onShutdown: [],
       corsOrigins: null,
@@ -148,6 +158,51 @@ export class BaseServiceBuilder<Has extends Feature = never> {
   /** Routes of the user's own: a Fastify plugin that is given the running parts. They ask for `service:use` unless they say otherwise. */
   withRoutes(routes: (app: FastifyInstance, parts: Parts<Has>) => void | Promise<void>): this {
     return this.set({ routes: [...this.spec.routes, routes] })
+  }
+
+  /**
+   * A web app: a folder with a `manifest.json` and pages, answered below a prefix, that of the manifest unless another is given.
+   * A relative path begins at the folder of `module`, or at the working directory where there is none. Starting throws when the
+   * folder or its manifest does not fit.
+   *
+   * @example
+   * ```ts
+   * builder.withApp('dashboard').withApp('map/dist', '/map')
+   * ```
+   */
+  withApp(folder: string | URL, at: string | WebAppOptions = {}): this {
+    const { prefix, ...options } = typeof at === 'string' ? { prefix: at } : at
+    return this.addWebApps(folder, options, {
+      holdsApps: false,
+      prefix: prefix === undefined ? null : toAppPrefix(prefix),
+    })
+  }
+
+  /** Every web app in a folder, each in a folder of its own; those that do not fit are left out, with a warning in the log. */
+  withApps(folder: string | URL, options: WebAppsOptions = {}): this {
+    return this.addWebApps(folder, options, { holdsApps: true, prefix: null })
+  }
+
+  private addWebApps(
+    folder: string | URL,
+    { permission = 'public', contentSecurityPolicy = defaultPolicy }: WebAppsOptions,
+    kind: Pick<WebAppSource, 'holdsApps' | 'prefix'>,
+  ): this {
+    const policy = contentSecurityPolicy === false ? null : contentSecurityPolicy
+    if (policy !== null && !/^[ -~]+$/.test(policy)) {
+      throw new Error(
+        `Expected a contentSecurityPolicy of one line of ASCII, or false for none, got ${JSON.stringify(policy)}`,
+      )
+    }
+    const source = { ...kind, folder: this.toPath(folder), permission, policy }
+    return this.set({ webApps: [...this.spec.webApps, source] })
+  }
+
+  /** A path that a user has written, which is relative to the service file where that is known. */
+  private toPath(path: string | URL): string {
+    if (path instanceof URL) return fileURLToPath(path)
+    const { module } = this.spec
+    return resolve(module === null ? '.' : dirname(fileURLToPath(module)), path)
   }
 
   /** Called when the service has opened, before it takes work. */

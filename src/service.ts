@@ -38,6 +38,9 @@ import type { Parts, ServiceSpec } from './spec.ts'
 import { createHealth, databaseCheck } from './system/health.ts'
 import { healthRoutes, infoRoutes, systemRoutes } from './system/routes.ts'
 import { version } from './version.ts'
+import { openWebApps } from './webapp/apps.ts'
+import { webAppRoutes } from './webapp/routes.ts'
+import type { WebApp } from './webapp/schema.ts'
 
 const hourMs = 3_600_000
 /** How old unreferenced bytes are before a running service removes them: longer than any upload takes to be named. */
@@ -71,6 +74,14 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const observe = monitor?.observe
   const stopping = new AbortController()
   const onError = (error: unknown, event: string) => logger.error({ err: error, event }, event)
+
+  // First: what it refuses has nothing to close yet.
+  const taken = [...Object.values(prefixes), ...spec.entities.map(({ path }) => path)]
+  const webApps = await openWebApps({
+    sources: spec.webApps,
+    taken,
+    warn: (fields, message) => logger.warn(fields, message),
+  })
 
   const blobs = createBlobs({ database, store: blobStore, now, observe })
   const idempotency = createIdempotency({ database, now })
@@ -108,7 +119,8 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       }),
     )
   }
-  if (spec.system) routes.push(systemRoutes({ now, prefix: prefixes.system }))
+  if (spec.system)
+    routes.push(systemRoutes({ now, prefix: prefixes.system, apps: webApps.map(toAppInfo) }))
   if (spec.jobs) routes.push(jobRoutes({ jobs, prefix: prefixes.jobs, stopping: stopping.signal }))
   const linking = spec.artifacts?.linking === true
   if (spec.config) {
@@ -254,16 +266,18 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const app = await createApp({
     routes,
     ownRoutes: spec.routes.map((plugin) => (scope: FastifyInstance) => plugin(scope, parts)),
-    pages: (table) =>
+    pages: ({ routes, allowed }) => [
       pages({
         title,
         description,
         version: spec.info.version,
         openapi: once(() =>
-          toOpenApi(table.routes, { title, version: spec.info.version, description, publicUrl }),
+          toOpenApi(routes, { title, version: spec.info.version, description, publicUrl }),
         ),
-        links: homeLinks(spec),
+        links: webApps.some(({ prefix }) => prefix === '/') ? null : homeLinks(spec, webApps),
       }),
+      webAppRoutes({ apps: webApps, taken, allowed }),
+    ],
     maxBody: settings.maxBody,
     maxBodies: settings.maxBodies,
     maxRequests: settings.maxRequests,
@@ -368,7 +382,13 @@ function redactor(module: string | null): (text: string) => string {
       .replace(/(?<=^|[\s(])(?:file:\/\/)?\/(?:[^\s/():'"]+\/)+([^\s/():'"]+:\d+)/gm, '$1')
 }
 
-function homeLinks(spec: ServiceSpec) {
+/** An app in the words of the contract. */
+function toAppInfo({ manifest, prefix }: WebApp) {
+  const { name, version, description, author, entry } = manifest
+  return { name, version, prefix, description, author, entry, is_package: false }
+}
+
+function homeLinks(spec: ServiceSpec, webApps: readonly WebApp[]) {
   const { prefixes } = spec
   const links = [
     { path: 'docs', text: 'to read and try the API', when: true },
@@ -383,6 +403,11 @@ function homeLinks(spec: ServiceSpec) {
       when: spec.artifacts !== null,
     },
     { path: prefixes.jobs.slice(1), text: 'what runs and ran', when: spec.jobs },
+    ...webApps.map(({ manifest, prefix }) => ({
+      path: `${prefix.slice(1)}/`,
+      text: manifest.description ?? manifest.name,
+      when: true,
+    })),
   ]
   return links.filter(({ when }) => when).map(({ path, text }) => ({ path, text }))
 }

@@ -10,6 +10,7 @@ import type { MLServiceInfo, ServiceInfo } from './ml/info.ts'
 import type { Ml } from './ml/ml.ts'
 import type { ConfigSchema, ModelRunner } from './ml/runner.ts'
 import type { HealthCheck } from './system/health.ts'
+import type { WebAppSource } from './webapp/schema.ts'
 
 /** What a service can be made of beyond the base. */
 export type Feature = 'config' | 'artifacts' | 'jobs' | 'ml'
@@ -81,6 +82,8 @@ export interface ServiceSpec {
   // biome-ignore lint/suspicious/noExplicitAny: each was typed by the builder's own features when it was added
   routes: readonly ((app: any, parts: any) => void | Promise<void>)[]
   entities: readonly EntityDefinition<unknown>[]
+  /** Folders of web apps, in the order in which they were added. */
+  webApps: readonly WebAppSource[]
   // biome-ignore lint/suspicious/noExplicitAny: as above
   onStartup: readonly ((parts: any) => void | Promise<void>)[]
   // biome-ignore lint/suspicious/noExplicitAny: as above

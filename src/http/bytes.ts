@@ -4,10 +4,11 @@ import { ChapkitError } from '../errors.ts'
 /** Bytes to download: how many, who they are, and how to read a part of them. */
 export interface Download {
   size: number
-  /** Identity of the bytes, quoted. */
+  /** Identity of the bytes, quoted; with `W/` in front where it says only that they are as good as the same. */
   etag: string
   type: string
-  filename: string
+  /** Name for a file that is to be saved; null for what a browser shows or runs. */
+  filename: string | null
   /** The bytes from `start` up to, not including, `end`. */
   open: (start: number, end: number) => Promise<Readable | Uint8Array> | Readable | Uint8Array
 }
@@ -38,13 +39,16 @@ export async function answerDownload(
   if (matches(request['if-none-match'], etag))
     return { status: 304, headers: shared, body: undefined }
 
-  const ranged = request['if-range'] === undefined || request['if-range'] === etag
+  const ranged =
+    request['if-range'] === undefined || (request['if-range'] === etag && !etag.startsWith('W/'))
   const range = ranged ? parseRange(request.range, size) : null
   const { start, end } = range ?? { start: 0, end: size }
   const headers: Record<string, string> = {
     ...shared,
     'content-type': download.type,
-    'content-disposition': `attachment; filename=${download.filename}`,
+    ...(download.filename !== null && {
+      'content-disposition': `attachment; filename=${download.filename}`,
+    }),
     'content-length': String(end - start),
   }
   if (range) headers['content-range'] = `bytes ${start}-${end - 1}/${size}`
@@ -57,9 +61,11 @@ function matches(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false
   return (
     header.trim() === '*' ||
-    header.split(',').some((each) => each.trim().replace(/^W\//, '') === etag)
+    header.split(',').some((each) => unweakened(each.trim()) === unweakened(etag))
   )
 }
+
+const unweakened = (etag: string): string => etag.replace(/^W\//, '')
 
 /** One satisfiable range as [start, end), or null for the whole. Throws 416 when nothing of it is there. */
 function parseRange(

@@ -21,6 +21,8 @@ declare module 'fastify' {
     doc?: RouteDoc
     /** The handler reads the body as it comes: it never stands in memory. */
     streamsBody?: boolean
+    /** The route answers only where no other does, and of those paths only the ones that this says. */
+    onlyFor?: (path: string) => boolean
   }
 }
 

@@ -27,7 +27,7 @@ export interface AppOptions {
   /** The user's own routes: `service:use` unless they say otherwise. */
   ownRoutes: readonly RoutePlugin[]
   /** Routes that need the table of all others. */
-  pages: (table: RouteTable) => RoutePlugin
+  pages: (table: RouteTable) => readonly RoutePlugin[]
   maxBody: number
   /** Bytes of bodies that are held in memory at the same time, of all requests together. */
   maxBodies: number
@@ -133,11 +133,12 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     await app.register(async (scope) => {
       scope.decorate(ownRoutes, true)
       scope.addHook('onSend', withoutCharset)
-      await registerOwn(scope, plugin)
+      await explainMeeting(scope, plugin)
     })
   }
-  const pages = options.pages(table)
-  await app.register(async (scope) => pages(scope))
+  for (const plugin of options.pages(table)) {
+    await app.register(async (scope) => explainMeeting(scope, plugin))
+  }
   return app
 }
 
@@ -163,8 +164,8 @@ const notAnObject = validationError([
   { loc: ['body'], msg: 'Expected an object, got null', type: 'type' },
 ])
 
-/** A user's routes. One that meets a route of the service is refused with what to do about it. */
-async function registerOwn(scope: FastifyInstance, plugin: RoutePlugin): Promise<void> {
+/** A user's routes or web apps. One that meets a route that is there is refused with what to do about it. */
+async function explainMeeting(scope: FastifyInstance, plugin: RoutePlugin): Promise<void> {
   try {
     await plugin(scope)
   } catch (error) {

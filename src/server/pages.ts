@@ -11,8 +11,8 @@ export interface PagesDeps {
   version: string
   /** Made when it is first asked for. */
   openapi: () => JsonSchema
-  /** Paths relative to `/`, with what they lead to. */
-  links: readonly { path: string; text: string }[]
+  /** Paths relative to `/`, with what they lead to; null where something else answers at `/`. */
+  links: readonly { path: string; text: string }[] | null
 }
 
 /** `/`, `/docs` and `/openapi.json`. Links are relative, so that the pages also work behind a path of a proxy. */
@@ -21,20 +21,22 @@ export function pages({ title, description, version, openapi, links }: PagesDeps
   const html = { contentType: 'text/html', schema: { type: 'string' }, example: '<!doctype html>' }
 
   return async (app: FastifyInstance) => {
-    addEndpoint(
-      app,
-      {
-        ...page,
-        url: '/',
-        summary: 'Page that names the service and leads on',
-        answers: { 200: { description: 'The page', ...html } },
-      },
-      (_request, reply) =>
-        reply
-          .type('text/html; charset=utf-8')
-          .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
-          .send(homePage({ title, description, version, links })),
-    )
+    if (links) {
+      addEndpoint(
+        app,
+        {
+          ...page,
+          url: '/',
+          summary: 'Page that names the service and leads on',
+          answers: { 200: { description: 'The page', ...html } },
+        },
+        (_request, reply) =>
+          reply
+            .type('text/html; charset=utf-8')
+            .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
+            .send(homePage({ title, description, version, links })),
+      )
+    }
     addEndpoint(
       app,
       {
@@ -120,7 +122,9 @@ export function escapeHtml(text: string): string {
     .replaceAll("'", '&#39;')
 }
 
-function homePage({ title, description, version, links }: Omit<PagesDeps, 'openapi'>): string {
+type Home = Omit<PagesDeps, 'openapi' | 'links'> & { links: NonNullable<PagesDeps['links']> }
+
+function homePage({ title, description, version, links }: Home): string {
   const items = links.map(
     ({ path, text }) =>
       `<li><a href="${escapeHtml(path)}">${escapeHtml(path)}</a> ${escapeHtml(text)}</li>`,

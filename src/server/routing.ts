@@ -9,6 +9,8 @@ export interface KnownRoute {
   url: string
   permission: Permission
   doc: RouteDoc | undefined
+  /** The route answers only where no other does, and of those paths only the ones that this says. */
+  onlyFor: ((path: string) => boolean) | undefined
 }
 
 /** Marks the scope of routes that a user adds: they need not say their permission. */
@@ -41,14 +43,14 @@ export function createRouteTable() {
         if (options.method === 'OPTIONS' && options.url === '*') return
         if (this.hasDecorator(ownRoutes))
           options.config = { ...ownDefaults(options), ...options.config }
-        const { permission, doc } = options.config ?? {}
+        const { permission, doc, onlyFor } = options.config ?? {}
         if (!isPermission(permission)) {
           throw new Error(
             `The route ${String(options.method)} ${options.url} asks for ${permission ? `the unknown permission "${permission}"` : 'no permission'}; set config.permission`,
           )
         }
         for (const method of [options.method].flat()) {
-          routes.push({ method, url: options.url, permission, doc })
+          routes.push({ method, url: options.url, permission, doc, onlyFor })
         }
         patterns = undefined
       })
@@ -57,10 +59,12 @@ export function createRouteTable() {
     /** Methods that a path knows, in the form of an `Allow` header's list. */
     allowed(path: string): string[] {
       patterns ??= routes.map((route) => ({ pattern: toPattern(route.url), route }))
-      const fitting = patterns.filter(({ pattern }) => pattern.test(path))
+      const all = patterns.filter(({ pattern }) => pattern.test(path)).map(({ route }) => route)
+      const first = all.filter(({ onlyFor }) => !onlyFor)
+      const fitting = first.length > 0 ? first : all.filter(({ onlyFor }) => onlyFor?.(path))
       // The path of an operation, such as `$schema`, has the form of an id as well, and is none.
-      const exact = fitting.filter(({ route }) => route.url === path)
-      const methods = (exact.length > 0 ? exact : fitting).map(({ route }) => route.method)
+      const exact = fitting.filter(({ url }) => url === path)
+      const methods = (exact.length > 0 ? exact : fitting).map(({ method }) => method)
       return methods.length === 0 ? [] : [...new Set([...methods, 'OPTIONS'])].sort()
     },
   }

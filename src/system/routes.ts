@@ -145,13 +145,25 @@ export function infoRoutes({ info, prefix }: InfoRoutesDeps) {
   }
 }
 
+/** A web app of the service, in the words of the contract. */
+export interface AppInfo {
+  name: string
+  version: string
+  prefix: string
+  description: string | null
+  author: string | null
+  entry: string
+  is_package: boolean
+}
+
 export interface SystemRoutesDeps {
   now: Clock
   prefix: string
+  apps: readonly AppInfo[]
 }
 
 /** `/api/v1/system`: where the service runs. */
-export function systemRoutes({ now, prefix }: SystemRoutesDeps) {
+export function systemRoutes({ now, prefix, apps }: SystemRoutesDeps) {
   const platform = `${os.type()}-${os.release()}-${os.arch()}`
 
   return async (app: FastifyInstance) => {
@@ -201,9 +213,9 @@ export function systemRoutes({ now, prefix }: SystemRoutesDeps) {
         ...shared,
         url: `${prefix}/apps`,
         summary: 'Web apps that the service hosts',
-        answers: { 200: { description: 'The apps', schema: appsSchema, example: [] } },
+        answers: { 200: { description: 'The apps', schema: appsSchema, example: appsExample } },
       },
-      async () => [],
+      async () => apps,
     )
     addEndpoint(
       app,
@@ -219,6 +231,18 @@ export function systemRoutes({ now, prefix }: SystemRoutesDeps) {
     )
   }
 }
+
+const appsExample: AppInfo[] = [
+  {
+    name: 'Dashboard',
+    version: '1.0.0',
+    prefix: '/dashboard',
+    description: 'Forecasts on a map',
+    author: null,
+    entry: 'index.html',
+    is_package: false,
+  },
+]
 
 const appsSchema = {
   type: 'array',
