@@ -9,7 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { get, type IncomingMessage } from 'node:http'
+import { Agent, get, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -701,6 +701,19 @@ describe('over a socket', () => {
     expect(wrong).toEqual([])
   })
 
+  test.each([
+    '..%2fsecret',
+    '%2e%2e/secret',
+    '../secret',
+    '.git',
+    'sub/.git',
+    'sub//x',
+    '%5cx',
+    'x%00',
+  ])('not even the entry is at %s, which is no path of an app', async (path) => {
+    expectProblem(await ask(`/dashboard/${path}`, ['Accept: text/html']), 404, 'not-found')
+  })
+
   test('a link to a file of the app is followed', async () => {
     expect(await ask('/dashboard/fine.txt')).toMatchObject({ status: 200, text: 'inside' })
   })
@@ -711,9 +724,9 @@ describe('over a socket', () => {
   })
 
   /** The head of an answer; its bytes wait. */
-  const open = (path: string) =>
+  const open = (path: string, agent: Agent | false = false) =>
     new Promise<IncomingMessage>((resolve, reject) =>
-      get(`${url}${path}`, { agent: false }, resolve).on('error', reject),
+      get(`${url}${path}`, { agent }, resolve).on('error', reject),
     )
   const openFiles = () =>
     readdirSync('/proc/self/fd').filter((fd) => {
@@ -749,11 +762,14 @@ describe('over a socket', () => {
     await expect.poll(() => openFiles()).toEqual([])
   })
 
-  test('an answer breaks off when its file becomes shorter', async () => {
+  test('an answer breaks off when its file becomes shorter', { timeout: 20_000 }, async () => {
     const file = join(app, 'shrinking.bin')
     writeFileSync(file, '')
     truncateSync(file, 64 * 1024 * 1024)
-    const answer = await open('/dashboard/shrinking.bin')
+    // On a connection that stays, nothing else would tell its reader that no more will come.
+    const agent = new Agent({ keepAlive: true })
+    onTestFinished(() => agent.destroy())
+    const answer = await open('/dashboard/shrinking.bin', agent)
     truncateSync(file, 0)
     const ended = new Promise((resolve) => answer.on('error', resolve).on('end', resolve))
     answer.resume()
