@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import ignore, { type Ignore } from 'ignore'
+import ignore from 'ignore'
 
 /*
  * Which files of a project belong to a model, in the syntax of `.gitignore`. Some never do; others may be brought back by a
@@ -66,33 +66,37 @@ const chaff = [
 /** Says of a path below the project, with a `/` at its end for a folder, whether it stays out. */
 export type Ignored = (path: string) => boolean
 
-/** The rules of a project: ours, then those of each `.gitignore`, then those of `.chapkitignore`. */
+/** The rules of a project: ours, then those of each `.gitignore`, deeper ones later, then those of `.chapkitignore`. */
 export function projectRules(root: string): { enter(folder: string): void; ignored: Ignored } {
   const secret = ignore().add(never)
   const own = readRules(root, '.chapkitignore')
-  /** Rules by the folder that they hold in; those of deeper folders come later and win. */
-  const rules: { folder: string; rules: Ignore }[] = [{ folder: '', rules: ignore().add(chaff) }]
+  const theirs: string[] = []
+  // One list of all rules: whether a folder is in decides for the files in it, wherever its rule stands.
+  const together = () => ignore().add(chaff).add(theirs).add(own)
+  let rules = together()
 
   return {
     /** Takes in the rules of a folder before its files are asked about. */
     enter(folder) {
-      const text = readRules(join(root, folder), '.gitignore')
-      if (text !== null) rules.push({ folder, rules: ignore().add(text) })
+      const added = readRules(join(root, folder), '.gitignore')
+      if (added.length === 0) return
+      theirs.push(...added.map((rule) => below(folder, rule)))
+      rules = together()
     },
 
-    ignored(path) {
-      if (secret.ignores(path)) return true
-      let isIgnored = false
-      const last = own === null ? [] : [{ folder: '', rules: ignore().add(own) }]
-      for (const { folder, rules: each } of [...rules, ...last]) {
-        if (folder !== '' && !path.startsWith(`${folder}/`)) continue
-        const verdict = each.test(folder === '' ? path : path.slice(folder.length + 1))
-        if (verdict.ignored) isIgnored = true
-        else if (verdict.unignored) isIgnored = false
-      }
-      return isIgnored
-    },
+    ignored: (path) => secret.ignores(path) || rules.ignores(path),
   }
+}
+
+/** A rule of a folder as it would stand in the file of the project itself. */
+function below(folder: string, rule: string): string {
+  if (folder === '') return rule
+  const [, not = '', pattern = ''] = /^(!?)(.*)$/.exec(rule) ?? []
+  // Without a slash but at its end a rule holds at any depth.
+  const isAnchored = /\/./.test(pattern)
+  return isAnchored
+    ? `${not}/${folder}/${pattern.replace(/^\//, '')}`
+    : `${not}/${folder}/**/${pattern}`
 }
 
 const ranLeft = ignore().add([...never.filter((rule) => rule !== '*.key'), '__pycache__/', '*.pyc'])
@@ -100,10 +104,11 @@ const ranLeft = ignore().add([...never.filter((rule) => rule !== '*.key'), '__py
 /** What a command may leave in its folder that is not kept. */
 export const leftByRun: Ignored = (path) => ranLeft.ignores(path)
 
-function readRules(folder: string, name: string): string | null {
+function readRules(folder: string, name: string): string[] {
   try {
-    return readFileSync(join(folder, name), 'utf8')
+    const lines = readFileSync(join(folder, name), 'utf8').split(/\r?\n/)
+    return lines.filter((line) => line.trim() !== '' && !line.startsWith('#'))
   } catch {
-    return null
+    return []
   }
 }
