@@ -240,6 +240,46 @@ export const mutants: Mutant[] = [
     by: 'false',
     test: { file: 'test/http/bad-values.test.ts', name: 'in a circle' },
   },
+  {
+    name: 'output-of-training-served',
+    breaks: 'a prediction that writes nothing fails, whatever the training left',
+    file: 'src/script/runs.ts',
+    text: 'const notInherited = [historicFile, futureFile, outputFile]',
+    by: 'const notInherited: string[] = []',
+    test: { file: 'src/script/runs.test.ts', name: 'the file of a training is all there is' },
+  },
+  {
+    name: 'strays-live-on',
+    breaks: 'no process of a script outlives its run',
+    file: 'src/script/process.ts',
+    text: '  await run.endStrays(pid)\n',
+    by: '',
+    test: { file: 'src/script/runs.test.ts', name: 'is read while it runs, and ended with all' },
+  },
+  {
+    name: 'exit-code-ignored',
+    breaks: 'a script that fails fails its job',
+    file: 'src/script/process.ts',
+    text: 'return code === 0 ? null :',
+    by: 'return code !== undefined ? null :',
+    test: { file: 'src/script/runs.test.ts', name: 'that fails fails its job' },
+  },
+  {
+    name: 'scripts-of-earlier-start-run-on',
+    breaks: 'a start ends the scripts that an earlier one left',
+    file: 'src/script/folders.ts',
+    text: "const ended = await worker.run('endProcesses',",
+    by: "const ended = 0 && await worker.run('endProcesses',",
+    test: { file: 'test/crash/scripts.test.ts', name: 'a service that is killed' },
+  },
+  {
+    name: 'environment-passed-whole',
+    breaks: 'a script gets no secret of the service',
+    file: 'src/script/environment.ts',
+    text: 'if (value !== undefined && (passed.test(name) || wanted.has(name))) env[name] = value',
+    by: 'if (value !== undefined) env[name] = value',
+    test: { file: 'src/script/runs.test.ts', name: 'gets the environment that it needs' },
+  },
 ]
 
 /** How often a text is in another. */
