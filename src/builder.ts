@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Hierarchy, mlHierarchy } from './artifact/schema.ts'
+import { type AuthOptions, toAuthSpec } from './auth/options.ts'
 import { BaseConfig } from './config/schema.ts'
 import { defineService, type Service } from './definition.ts'
 import type { EntityDefinition } from './entity/define.ts'
@@ -13,6 +14,7 @@ import {
   type ServiceInfoInput,
 } from './ml/info.ts'
 import type { ConfigSchema, ModelRunner } from './ml/runner.ts'
+import { apiKeyVariables } from './settings.ts'
 import {
   defaultPrefixes,
   type Feature,
@@ -93,6 +95,7 @@ export class BaseServiceBuilder<Has extends Feature = never> {
       onStartup: [],
       onShutdown: [],
       corsOrigins: null,
+      auth: null,
     }
   }
 
@@ -107,7 +110,7 @@ export class BaseServiceBuilder<Has extends Feature = never> {
 
   /**
    * Metrics for Prometheus at `/metrics`, or at the prefix that is given: requests, jobs, model hosts, database, files and the
-   * process. Open to everyone, like `/health`.
+   * process.
    */
   withMonitoring(prefix?: string): this {
     return this.set({ monitoring: true }).at('metrics', prefix)
@@ -138,6 +141,14 @@ export class BaseServiceBuilder<Has extends Feature = never> {
   /** Origins whose pages may call the service; `'*'` is every one. */
   withCors(origins: readonly string[]): this {
     return this.set({ corsOrigins: origins })
+  }
+
+  /**
+   * Asks for an API key, in the header `X-API-Key` or as `Authorization: Bearer KEY`, for all but the pages, `/openapi.json` and
+   * `/health`. Keys are read when the service starts, which it does not without any.
+   */
+  withAuth(options: AuthOptions = {}): this {
+    return this.set({ auth: toAuthSpec(options, { variables: apiKeyVariables }) })
   }
 
   /** Paths that the parts of the service answer at. */

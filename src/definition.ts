@@ -1,12 +1,15 @@
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from './http/routes.ts'
+import type { Logger } from './server/log.ts'
 import type { RunningService } from './service.ts'
-import { environment, parseSettings, type Settings } from './settings.ts'
+import { apiKeyVariables, environment, parseSettings, type Settings } from './settings.ts'
 import type { Feature, Parts, ServiceSpec } from './spec.ts'
 
 /** How a service is started, beyond what the environment says. */
 export interface StartOptions extends Partial<Settings> {
   /** Where models run: `inline` in this process, for tests. @default 'process' when the service has a `module` */
   hosting?: 'process' | 'inline'
+  /** API keys instead of those that `withAuth` names: for tests. */
+  apiKeys?: readonly string[]
 }
 
 export interface ListenOptions extends StartOptions {
@@ -38,7 +41,7 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
   let settings: Settings | undefined
 
   async function open(options: StartOptions): Promise<RunningService> {
-    const { hosting, ...overrides } = options
+    const { hosting, apiKeys, ...overrides } = options
     const env = environment()
     settings = {
       ...parseSettings(env),
@@ -55,7 +58,10 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
       import('./service.ts'),
       spec.monitoring ? import('./monitor/monitor.ts') : null,
     ])
-    const logger = await createLogger(settings)
+    const logger = await createLogger(settings, {
+      secrets: spec.auth ? [spec.auth.headerName.toLowerCase()] : [],
+    })
+    const keys = await openKeys(apiKeys, env, logger)
     if (spec.runner && spec.module === null && hosting !== 'inline') {
       logger.warn(
         { event: 'host.inline' },
@@ -68,6 +74,7 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
       const effective = hosting === 'inline' ? { ...spec, module: null } : spec
       const service = await createService({
         spec: effective,
+        keys,
         settings,
         platform,
         monitor,
@@ -86,6 +93,35 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
       await platform[Symbol.asyncDispose]()
       throw error
     }
+  }
+
+  /** Null where the service asks for none. */
+  async function openKeys(
+    given: StartOptions['apiKeys'],
+    env: ReturnType<typeof environment>,
+    logger: Logger,
+  ): Promise<string[] | null> {
+    if (!spec.auth) {
+      if (given) throw new Error('The service asks for no API keys: add withAuth() to its builder')
+      const unused = apiKeyVariables.filter((name) => env[name])
+      if (unused.length > 0) {
+        logger.warn(
+          { event: 'auth.unused_keys', variables: unused },
+          `There are API keys in ${unused.join(' and ')}, but nobody is asked for one: add withAuth() to the builder`,
+        )
+      }
+      return null
+    }
+    const { readKeys, strongLength } = await import('./auth/keys.ts')
+    const keys = await readKeys(given ? { ...spec.auth, apiKeys: given } : spec.auth, env)
+    const weak = keys.filter((key) => key.length < strongLength).length
+    if (weak > 0) {
+      logger.warn(
+        { event: 'auth.weak_keys', keys: weak },
+        `${weak} of ${keys.length} API keys have fewer than ${strongLength} characters and can be guessed: make longer ones at random`,
+      )
+    }
+    return keys
   }
 
   function started(options: StartOptions): Promise<RunningService> {
@@ -118,6 +154,7 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
         warm: () => running.hosts?.warm(),
         close,
         signals,
+        isProtected: spec.auth !== null,
       })
     },
 

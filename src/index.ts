@@ -1,4 +1,5 @@
 export type { Hierarchy } from './artifact/schema.ts'
+export type { AuthOptions, AuthSpec } from './auth/options.ts'
 export {
   type ArtifactOptions,
   BaseServiceBuilder,
@@ -35,6 +36,7 @@ export {
   type RuleContext,
 } from './entity/define.ts'
 export { ChapkitError, type ErrorCode, errorCatalogue, type Issue } from './errors.ts'
+export type { Principal } from './kernel/principal.ts'
 export { BaseModelRunner } from './ml/base-runner.ts'
 export { type FunctionalModelOptions, FunctionalModelRunner } from './ml/functional.ts'
 export {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { createArtifacts } from './artifact/artifacts.ts'
 import { artifactRoutes } from './artifact/routes.ts'
 import { mlHierarchy } from './artifact/schema.ts'
+import { createAuth } from './auth/auth.ts'
 import { createBlobs } from './blob/blobs.ts'
 import { createConfigs } from './config/configs.ts'
 import { configRoutes } from './config/routes.ts'
@@ -48,6 +49,8 @@ const sweepAgeMs = 24 * hourMs
 
 export interface ServiceOptions {
   spec: ServiceSpec
+  /** API keys; null where the service asks for none. */
+  keys: readonly string[] | null
   settings: Settings
   platform: Platform
   /** Counts what happens, where the service is monitored. */
@@ -67,7 +70,7 @@ export interface RunningService {
 
 /** Builds every slice from the platform and starts them. Read top to bottom: this is the dependency graph. */
 export async function createService(options: ServiceOptions): Promise<RunningService> {
-  const { spec, settings, platform, monitor, logger } = options
+  const { spec, keys, settings, platform, monitor, logger } = options
   const { database, blobStore, engine, now, newId, newToken } = platform
   const { prefixes } = spec
   const { publicUrl } = settings
@@ -262,6 +265,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     },
   } as unknown as Parts
 
+  const auth = spec.auth && keys && createAuth({ ...spec.auth, keys, secret: newToken() })
   const { display_name: title, description } = spec.info
   const app = await createApp({
     routes,
@@ -272,7 +276,13 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         description,
         version: spec.info.version,
         openapi: once(() =>
-          toOpenApi(routes, { title, version: spec.info.version, description, publicUrl }),
+          toOpenApi(routes, {
+            title,
+            version: spec.info.version,
+            description,
+            publicUrl,
+            auth,
+          }),
         ),
         links: webApps.some(({ prefix }) => prefix === '/') ? null : homeLinks(spec, webApps),
       }),
@@ -285,6 +295,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     maxConnections: settings.maxConnections,
     probes: [prefixes.health, '/metrics'],
     corsOrigins: spec.corsOrigins ?? settings.corsOrigins,
+    auth,
     newId,
     logger,
     quiet: (path) =>
@@ -361,12 +372,20 @@ function openHosts(
   const { train, predict } = settings.concurrency
   return createProcessHosts({
     module: spec.module,
-    env: environment,
+    env: withoutKeys(environment, spec),
     // One for every job that may run: with fewer, trainings that hold them all would hold up predictions.
     maximum: train + predict,
     memoryLimit: settings.modelMemory,
     log: (message) => logger.info({ event: 'host' }, message),
   })
+}
+
+/** What a model may know of the environment: not the keys to the service. */
+function withoutKeys(environment: ServiceOptions['environment'], { auth }: ServiceSpec) {
+  if (auth === null || auth.apiKeys !== null || auth.apiKeyFile !== null) return environment
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !auth.env.includes(name)),
+  )
 }
 
 /** Takes the folders of this machine out of texts that clients read; of files in a traceback only their names stay. */

@@ -46,6 +46,9 @@ const given = {
     'https://a.example , https://b.example,',
     { corsOrigins: ['https://a.example', 'https://b.example'] },
   ],
+  // Read by services that ask for keys, and no settings.
+  CHAPKIT_API_KEYS: ['a', {}],
+  SERVICEKIT_API_KEYS: ['a', {}],
   CHAPKIT_DRAIN_SECONDS: ['0', { drainMs: 0 }],
   CHAPKIT_JOB_RETENTION_DAYS: ['7', { jobRetentionMs: 7 * 86_400_000 }],
   CHAPKIT_MAX_QUEUED_JOBS: ['5', { maxQueuedJobs: 5 }],

@@ -33,6 +33,8 @@ const Environment = z.object({
   CHAPKIT_MAX_STREAMS: wholeNumber(1000, 1),
   CHAPKIT_MAX_CONNECTIONS: wholeNumber(5000, 1),
   CHAPKIT_CORS_ORIGINS: z.string().optional(),
+  CHAPKIT_API_KEYS: z.string().optional(),
+  SERVICEKIT_API_KEYS: z.string().optional(),
   CHAPKIT_DRAIN_SECONDS: wholeNumber(25, 0, 86_400),
   CHAPKIT_JOB_RETENTION_DAYS: wholeNumber(30, 1, 36_500),
   CHAPKIT_MAX_QUEUED_JOBS: wholeNumber(10_000, 1),
@@ -44,6 +46,9 @@ const Environment = z.object({
 })
 
 export const environmentNames = Object.keys(Environment.shape)
+
+/** Where `withAuth` looks for API keys by default. They are no settings: only a service that asks for keys reads them. */
+export const apiKeyVariables = ['CHAPKIT_API_KEYS', 'SERVICEKIT_API_KEYS'] as const
 
 export interface Settings {
   host: string

@@ -1,5 +1,6 @@
 import type { Artifacts } from './artifact/artifacts.ts'
 import type { Hierarchy } from './artifact/schema.ts'
+import type { AuthSpec } from './auth/options.ts'
 import type { Blobs } from './blob/blobs.ts'
 import type { Configs } from './config/configs.ts'
 import type { Database } from './db/database.ts'
@@ -89,4 +90,6 @@ export interface ServiceSpec {
   // biome-ignore lint/suspicious/noExplicitAny: as above
   onShutdown: readonly ((parts: any) => void | Promise<void>)[]
   corsOrigins: readonly string[] | null
+  /** Whom the service lets in; null is everybody. */
+  auth: AuthSpec | null
 }

@@ -6,6 +6,7 @@ import type { Answered, IdempotentRequest } from '../idempotency/idempotency.ts'
 import { ulidSchema } from '../kernel/id.ts'
 import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
 import { type PageQuery, type PageRequest, toPageRequest } from '../kernel/page.ts'
+import type { Principal } from '../kernel/principal.ts'
 import type { Permission } from '../permissions.ts'
 import { sseHeaders, sseStream } from './sse.ts'
 
@@ -13,6 +14,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** SHA-256 of the body as it came, in hex; set when there is an `Idempotency-Key`. */
     bodyHash?: () => string
+    /** Who asks; only where the service has `withAuth`, and the route is not open to everyone. */
+    principal?: Principal
   }
   interface FastifyContextConfig {
     /** What a caller must be allowed to do. A route without it does not start. */
@@ -231,7 +234,7 @@ async function* wholeList<Item extends { id: string }>(
 export function toIdempotentRequest(request: FastifyRequest): IdempotentRequest {
   return {
     key: request.headers['idempotency-key'] as string | undefined,
-    principal: '',
+    principal: request.principal?.id ?? '',
     method: request.method,
     route: request.routeOptions.url ?? '',
     fingerprint: () => request.bodyHash?.() ?? '',

@@ -14,7 +14,7 @@ export function monitorRoutes({ prefix, text }: MonitorRoutesDeps) {
       {
         method: 'GET',
         url: prefix,
-        permission: 'public',
+        permission: 'service:read',
         tag: 'Observability',
         summary: 'Metrics of the service, for Prometheus',
         answers: {

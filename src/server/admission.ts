@@ -34,9 +34,12 @@ const reportMs = 10_000
 /** A response that says when its head is written: from then on the request needs no more thinking. */
 export class AdmittedResponse extends ServerResponse {
   onHead: (() => void) | undefined
+  /** The client waits to be told to send its body. What is answered before that ends the connection: nobody knows what comes next. */
+  asksFirst = false
 
   override writeHead(status: number, reason?: never, headers?: never): this {
     this.onHead?.()
+    if (this.asksFirst) this.shouldKeepAlive = false
     return super.writeHead(status, reason, headers)
   }
 }
@@ -213,11 +216,12 @@ export function createAdmission(options: AdmissionOptions) {
       server.on('request', (request, response) => {
         admit(request, response, () => pass(request, response))
       })
-      // Who asks first is not told to send a body that nobody will read.
+      // Who asks first is not told to send a body that nobody will read; who may come in is told by the app.
       server.on('checkContinue', (request, response) => {
         if (isBusy()) response.shouldKeepAlive = false
+        const asking = response as AdmittedResponse
         admit(request, response, () => {
-          response.writeContinue()
+          asking.asksFirst = true
           pass(request, response)
         })
       })

@@ -4,6 +4,7 @@ import fastify, {
   type FastifyReply,
   type FastifyRequest,
   LogController,
+  type onRequestHookHandler,
   type onResponseHookHandler,
   type onSendHookHandler,
 } from 'fastify'
@@ -13,6 +14,7 @@ import { parseJson } from '../kernel/json.ts'
 import type { Observe } from '../kernel/observe.ts'
 import { AdmittedResponse, createAdmission } from './admission.ts'
 import { createBodyBudget } from './body-budget.ts'
+import { type Auth, limitRest, useAuth } from './guard.ts'
 import { type Logger, RequestLog } from './log.ts'
 import { answerClientError, answerRouterError, useProblems } from './problem.ts'
 import { createRouteTable, ownRoutes, type RouteTable } from './routing.ts'
@@ -37,6 +39,8 @@ export interface AppOptions {
   /** Paths that are never refused, with everything below them. */
   probes: readonly string[]
   corsOrigins: readonly string[]
+  /** Null lets everybody in. */
+  auth: Auth | null
   newId: () => string
   logger: Logger
   /** Requests whose line is left out of the log. */
@@ -59,6 +63,7 @@ const exposedToOrigins = [
   'location',
   'preference-applied',
   'retry-after',
+  'www-authenticate',
   'x-request-id',
 ]
 
@@ -67,7 +72,7 @@ const isPreflight = ({ headers }: FastifyRequest): boolean =>
 
 /** The HTTP face of a service, without a socket: `inject` asks it, `listen` of another file opens it. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { newId, logger, maxBody, corsOrigins, observe } = options
+  const { newId, logger, maxBody, corsOrigins, auth, observe } = options
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({
@@ -96,7 +101,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
       if (observe) observeRequest(observe, request as never, reply as never)
       // This answer goes past the framework's own headers.
       reply.raw.setHeaders(new Map([['x-request-id', request.id], ...commonHeaders]))
-      answerRouterError(error, request as never, reply as never)
+      if (auth) limitRest(request.raw as never, reply.raw)
+      answerRouterError(error, request as never, reply as never, auth)
     },
   }) as unknown as FastifyInstance
 
@@ -107,6 +113,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   useProblems(app, table.allowed)
   app.setValidatorCompiler(createValidatorCompiler())
   app.decorateRequest('bodyHash', undefined)
+  app.decorateRequest('principal', undefined)
   useStrictJson(app)
   // Before every other hook: what those refuse is a request, too.
   if (observe) {
@@ -128,6 +135,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
       delegator: (request, done) => done(null, { ...shared, preflight: isPreflight(request) }),
     })
   }
+  // Behind CORS: a preflight carries no key, and a page has to be able to read why it is refused.
+  if (auth) useAuth(app, auth)
+  app.addHook('onRequest', enter)
   for (const plugin of options.routes) await app.register(async (scope) => plugin(scope))
   for (const plugin of options.ownRoutes) {
     await app.register(async (scope) => {
@@ -220,6 +230,17 @@ function hasEmptyParameter({ params }: FastifyRequest): boolean {
   return false
 }
 
+/** The last step before a request is read. */
+const enter: onRequestHookHandler = (request, reply, done) => {
+  if (hasEmptyParameter(request)) return reply.callNotFound()
+  const response = reply.raw as AdmittedResponse
+  if (response.asksFirst) {
+    response.asksFirst = false
+    response.writeContinue()
+  }
+  done()
+}
+
 /** What is wrong with a request whatever it asks for. */
 function refusalOf({ raw, headers }: FastifyRequest): ChapkitError | undefined {
   if (raw.httpVersionMajor !== 1) {
@@ -263,7 +284,6 @@ function useHeadersAndLog(app: FastifyInstance, quiet: (path: string) => boolean
     if (request.is404 && !quiet(request.url)) {
       reply.raw.once('finish', () => logRequest.call(app, request, reply, () => {}))
     }
-    if (hasEmptyParameter(request)) return reply.callNotFound()
     done(refusalOf(request))
   })
   app.addHook('onRoute', (options) => {

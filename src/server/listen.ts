@@ -10,6 +10,8 @@ export interface ListenHooks {
   close: (atOnce: AbortSignal) => Promise<void>
   /** Whether SIGTERM and SIGINT end the service; false leaves them alone. */
   signals: boolean
+  /** Whether the service asks for keys; else it warns when others can reach it. */
+  isProtected: boolean
 }
 
 /** Opens the socket of an app. Resolves with its address. */
@@ -33,10 +35,10 @@ export async function openSocket(
   }
   const { address, family, port } = app.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address
-  if (!isLoopback(address)) {
+  if (!hooks.isProtected && !isLoopback(address)) {
     app.log.warn(
       { event: 'service.exposed', host: address },
-      'The service answers beyond this machine without authentication: anyone who reaches it may train, read and delete',
+      'The service answers beyond this machine without authentication: anyone who reaches it may train, read and delete; withAuth() asks for API keys',
     )
   }
   app.log.info(

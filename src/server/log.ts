@@ -17,10 +17,12 @@ const redacted = [
 
 /**
  * The structured log: JSON lines with `event`, or readable ones on a terminal. Lines are buffered for a moment, so that a request
- * costs no write of its own; what is in the buffer is written at the end of the process.
+ * costs no write of its own; what is in the buffer is written at the end of the process. Fields named in `secrets` are left out,
+ * as passwords and tokens are.
  */
 export async function createLogger(
   settings: Pick<Settings, 'logLevel' | 'logFormat'>,
+  { secrets = [] }: { secrets?: readonly string[] } = {},
 ): Promise<Logger> {
   const options: pino.LoggerOptions = {
     level: settings.logLevel,
@@ -28,7 +30,9 @@ export async function createLogger(
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label }), bindings: () => ({}) },
     redact: {
-      paths: redacted.flatMap((name) => [name, `*.${name}`].map(quoted)),
+      paths: [...new Set([...redacted, ...secrets])].flatMap((name) =>
+        [name, `*.${name}`].map(quoted),
+      ),
       censor: '[redacted]',
     },
   }

@@ -1,6 +1,7 @@
 import { errorCatalogue } from '../errors.ts'
 import type { RouteDoc } from '../http/routes.ts'
 import type { JsonSchema } from '../kernel/json-schema.ts'
+import type { Auth } from './guard.ts'
 import type { KnownRoute } from './routing.ts'
 
 export interface OpenApiInfo {
@@ -9,6 +10,8 @@ export interface OpenApiInfo {
   description: string | null
   /** Address that clients use; null leaves it to where the document came from. */
   publicUrl: string | null
+  /** Null where nobody has to say who asks. */
+  auth: Pick<Auth, 'headerName' | 'isOpen'> | null
 }
 
 /** In the order in which a reader wants them. */
@@ -63,7 +66,14 @@ export function toOpenApi(routes: readonly KnownRoute[], info: OpenApiInfo): Jso
     if (!route.doc || route.method === 'HEAD') continue
     tags.add(route.doc.tag)
     const path = route.url.replace(/:(\w+)/g, '{$1}')
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: toOperation(route, route.doc) }
+    paths[path] = {
+      ...paths[path],
+      [route.method.toLowerCase()]: toOperation(
+        route,
+        route.doc,
+        info.auth?.isOpen(route) === false,
+      ),
+    }
   }
   return {
     openapi: '3.1.0',
@@ -78,18 +88,35 @@ export function toOpenApi(routes: readonly KnownRoute[], info: OpenApiInfo): Jso
       .sort((a, b) => order(a) - order(b))
       .map((name) => ({ name, description: tagTexts[name] ?? name })),
     paths,
-    components: { schemas: { Problem: problemSchema } },
+    components: {
+      schemas: { Problem: problemSchema },
+      ...(info.auth && { securitySchemes: securitySchemes(info.auth.headerName) }),
+    },
   }
 }
 
-function toOperation({ method, url, permission }: KnownRoute, doc: RouteDoc) {
-  const problems = new Set([...(doc.problems ?? []), ...bodyProblems(doc.body), 500])
+/** Either of them will do. */
+function securitySchemes(headerName: string) {
+  return {
+    apiKey: { type: 'apiKey', in: 'header', name: headerName, description: 'An API key' },
+    bearer: { type: 'http', scheme: 'bearer', description: 'The same key as a bearer token' },
+  }
+}
+
+function toOperation({ method, url, permission }: KnownRoute, doc: RouteDoc, needsKey: boolean) {
+  const problems = new Set([
+    ...(doc.problems ?? []),
+    ...bodyProblems(doc.body),
+    ...(needsKey ? [401] : []),
+    500,
+  ])
   return {
     operationId: toOperationId(method, url),
     tags: [doc.tag],
     summary: doc.summary,
     ...(doc.description && { description: doc.description }),
     'x-permission': permission,
+    ...(needsKey && { security: [{ apiKey: [] }, { bearer: [] }] }),
     parameters: [
       ...pathParameters(url, doc.params),
       ...queryParameters(doc.query),
@@ -148,6 +175,11 @@ function toProblemResponse(status: number) {
   ) ?? ['bad-request', errorCatalogue['bad-request']]
   return {
     description: entry.title,
+    ...(status === 401 && {
+      headers: {
+        'WWW-Authenticate': { description: 'How to say who asks', schema: { type: 'string' } },
+      },
+    }),
     content: {
       'application/problem+json': {
         schema: { $ref: '#/components/schemas/Problem' },

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ChapkitError, type ErrorCode, errorCatalogue, type Issue } from '../errors.ts'
 import { sendJson } from '../http/routes.ts'
+import type { Auth } from './guard.ts'
 
 /** An RFC 9457 problem document as it is answered. */
 export interface Problem {
@@ -68,11 +69,9 @@ export function answerRouterError(
   error: FastifyError,
   request: FastifyRequest,
   reply: FastifyReply,
+  auth: Pick<Auth, 'authenticate'> | null,
 ) {
-  const refusal =
-    error.code === 'FST_ERR_MAX_PARAM_LENGTH'
-      ? new ChapkitError('uri-too-long', 'Expected a shorter path, got one with a part too long')
-      : new ChapkitError('bad-request', 'Expected a valid path, got one that cannot be decoded')
+  const refusal = strangerOf(request, auth) ?? routerRefusal(error)
   const path = shorten(request.url.split('?', 1)[0] ?? '')
   const body = JSON.stringify(toProblem(refusal, path, request.id))
   const { method, ip: client_host } = request
@@ -84,10 +83,27 @@ export function answerRouterError(
   reply.hijack()
   reply.raw
     .writeHead(refusal.status, {
+      ...refusal.headers,
       'content-type': 'application/problem+json',
       'content-length': Buffer.byteLength(body),
     })
     .end(request.method === 'HEAD' ? undefined : body)
+}
+
+/** No route was found that could be open: who has no key is told nothing else. */
+function strangerOf(request: FastifyRequest, auth: Pick<Auth, 'authenticate'> | null) {
+  try {
+    auth?.authenticate(request.headers)
+    return undefined
+  } catch (error) {
+    return error as ChapkitError
+  }
+}
+
+function routerRefusal({ code }: FastifyError): ChapkitError {
+  return code === 'FST_ERR_MAX_PARAM_LENGTH'
+    ? new ChapkitError('uri-too-long', 'Expected a shorter path, got one with a part too long')
+    : new ChapkitError('bad-request', 'Expected a valid path, got one that cannot be decoded')
 }
 
 function sendProblem(error: ChapkitError, request: FastifyRequest, reply: FastifyReply) {

@@ -51,7 +51,7 @@ async function until(ask: () => Promise<boolean>): Promise<void> {
 }
 
 describe('/metrics', () => {
-  test('is text of Prometheus, also for a HEAD, and open to everyone', async () => {
+  test('is text of Prometheus, also for a HEAD, and asks for nothing but to read the service', async () => {
     const { request } = await startMonitored()
 
     const { status, headers, text } = await request('GET', '/metrics')
@@ -65,7 +65,7 @@ describe('/metrics', () => {
     expect(head.headers['content-type']).toBe(headers['content-type'])
     expect(head.text).toBe('')
     const { json } = await request('GET', '/openapi.json')
-    expect(json.paths['/metrics'].get).toMatchObject({ 'x-permission': 'public' })
+    expect(json.paths['/metrics'].get).toMatchObject({ 'x-permission': 'service:read' })
     expect((await request('POST', '/metrics')).status).toBe(405)
   })
 
