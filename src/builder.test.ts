@@ -47,7 +47,7 @@ describe('a definition is refused, with a reason,', () => {
   })
 
   test('when its runner is of a kind that this version does not run', () => {
-    const other = { ...runner, keeps: 'workspace' } as unknown as typeof runner
+    const other = { ...runner, inputs: 'table' } as unknown as typeof runner
     expect(() => new MLServiceBuilder({ info: mlInfo, runner: other }).build()).toThrow(
       /contract 1/,
     )

@@ -279,6 +279,8 @@ export const mutants: Mutant[] = [
     text: 'if (value !== undefined && (passed.test(name) || wanted.has(name))) env[name] = value',
     by: 'if (value !== undefined) env[name] = value',
     test: { file: 'src/script/runs.test.ts', name: 'gets the environment that it needs' },
+  },
+  {
     name: 'nowhere-open',
     breaks: 'what leads nowhere is answered like what needs a key',
     file: 'src/server/guard.ts',
