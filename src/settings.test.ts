@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { expect, test } from 'vitest'
-import { environmentNames, parseSettings } from './settings.ts'
+import { environmentNames, parseSettings, withoutSecrets } from './settings.ts'
 
 test('an empty environment has a default for everything', () => {
   expect(parseSettings({})).toEqual({
@@ -21,6 +21,10 @@ test('an empty environment has a default for everything', () => {
     maxQueuedJobs: 10_000,
     concurrency: { train: 1, predict: availableParallelism() },
     modelMemory: expect.any(Number),
+    orchestratorUrl: null,
+    advertisedHost: null,
+    advertisedPort: null,
+    registrationKey: null,
     logLevel: 'info',
     logFormat: null,
   })
@@ -57,6 +61,13 @@ const given = {
   CHAPKIT_TRAIN_CONCURRENCY: ['2', { concurrency: { train: 2 } }],
   CHAPKIT_PREDICT_CONCURRENCY: ['4', { concurrency: { predict: 4 } }],
   CHAPKIT_MODEL_MEMORY: ['1073741824', { modelMemory: 2 ** 30 }],
+  SERVICEKIT_ORCHESTRATOR_URL: [
+    'http://chap:8000/v2/services/$register',
+    { orchestratorUrl: 'http://chap:8000/v2/services/$register' },
+  ],
+  SERVICEKIT_HOST: ['model-1.local', { advertisedHost: 'model-1.local' }],
+  SERVICEKIT_PORT: ['9000', { advertisedPort: 9000 }],
+  SERVICEKIT_REGISTRATION_KEY: ['s3cret', { registrationKey: 's3cret' }],
   LOG_LEVEL: ['debug', { logLevel: 'debug' }],
   LOG_FORMAT: ['json', { logFormat: 'json' }],
 } as const
@@ -94,10 +105,42 @@ test.each([
   ['CHAPKIT_MAX_QUEUED_JOBS', '0'],
   ['CHAPKIT_TRAIN_CONCURRENCY', '0'],
   ['CHAPKIT_PREDICT_CONCURRENCY', '0'],
+  ['SERVICEKIT_HOST', 'http://model'],
+  ['SERVICEKIT_HOST', 'cafe:8000'],
+  ['SERVICEKIT_HOST', 'a b'],
+  ['SERVICEKIT_PORT', '0'],
+  ['SERVICEKIT_PORT', '65536'],
   ['LOG_LEVEL', 'loud'],
   ['LOG_FORMAT', 'xml'],
 ])('%s=%s is refused by name', (name, text) => {
   expect(() => parseSettings({ [name]: text })).toThrow(`${name}=${text}: `)
+})
+
+test.each([
+  ['SERVICEKIT_REGISTRATION_KEY', 'hunter2 '],
+  ['SERVICEKIT_REGISTRATION_KEY', 'hunter2\n'],
+  ['SERVICEKIT_ORCHESTRATOR_URL', 'chap://me:hunter2@chap.example/'],
+  ['SERVICEKIT_ORCHESTRATOR_URL', 'hunter2'],
+])('%s that cannot be used is refused by name, and its value not shown', (name, text) => {
+  expect(() => parseSettings({ [name]: text })).toThrow(`${name}=…: Expected`)
+  expect(() => parseSettings({ [name]: text })).not.toThrow(/hunter2/)
+})
+
+test.each(['::1', '[::1]', 'fe80::1', '10.0.0.7', 'chap.example.'])('%s is a host', (host) => {
+  expect(parseSettings({ SERVICEKIT_HOST: host }).advertisedHost).toBe(host)
+})
+
+test('a variable may be read by another name, which refusals name', () => {
+  const renamed = { SERVICEKIT_PORT: 'MY_PORT' }
+  const both = { MY_PORT: '1', SERVICEKIT_PORT: '2' }
+  expect(parseSettings(both, renamed).advertisedPort).toBe(1)
+  expect(() => parseSettings({ MY_PORT: 'x' }, renamed)).toThrow('MY_PORT=x: ')
+})
+
+test('models are given the environment without the secrets of the service', () => {
+  const environment = { PATH: '/bin', SERVICEKIT_REGISTRATION_KEY: 'a', MY_KEY: 'b', OTHER: 'c' }
+  const renamed = { SERVICEKIT_REGISTRATION_KEY: 'MY_KEY' }
+  expect(withoutSecrets(environment, renamed)).toEqual({ PATH: '/bin', OTHER: 'c' })
 })
 
 test('all that is wrong is named at once, and other variables are not looked at', () => {

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { availableParallelism, totalmem } from 'node:os'
 import { z } from 'zod'
 
@@ -16,6 +17,25 @@ const wholeNumber = (fallback: number, minimum = 0, maximum = 2 ** 31 - 1) =>
 
 const oneOf = <const Names extends readonly [string, ...string[]]>(names: Names) =>
   z.enum(names, `Expected one of ${names.join(', ')}`)
+
+/** Where an orchestrator takes registrations. */
+export const OrchestratorUrl = z.url({
+  protocol: /^https?$/,
+  error: 'Expected the whole URL, such as http://chap:8000/v2/services/$register',
+})
+
+/** A host that others reach a service at. */
+export const AdvertisedHost = z
+  .string()
+  .refine(
+    (text) => /^[\w-]+(\.[\w-]+)*\.?$/.test(text) || isIPv6(text.replace(/^\[(.*)\]$/, '$1')),
+    'Expected a name or an address, without http:// and without a port',
+  )
+
+/** The secret of the header `X-Service-Key`. */
+export const ServiceKey = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/, 'Expected printable ASCII characters without spaces')
 
 /** Environment variables that the service reads, with their defaults. docs/reference/settings.md lists them for users. */
 const Environment = z.object({
@@ -41,11 +61,24 @@ const Environment = z.object({
   CHAPKIT_TRAIN_CONCURRENCY: wholeNumber(1, 1),
   CHAPKIT_PREDICT_CONCURRENCY: number(1, 2 ** 31 - 1).optional(),
   CHAPKIT_MODEL_MEMORY: number(128 * 1024 * 1024, Number.MAX_SAFE_INTEGER).optional(),
+  SERVICEKIT_ORCHESTRATOR_URL: OrchestratorUrl.optional(),
+  SERVICEKIT_HOST: AdvertisedHost.optional(),
+  SERVICEKIT_PORT: number(1, 65_535).optional(),
+  SERVICEKIT_REGISTRATION_KEY: ServiceKey.optional(),
   LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   LOG_FORMAT: oneOf(['console', 'json']).optional(),
 })
 
-export const environmentNames = Object.keys(Environment.shape)
+export type EnvironmentName = keyof typeof Environment.shape
+export const environmentNames = Object.keys(Environment.shape) as EnvironmentName[]
+
+/** Variables whose values are not shown, and not handed to models. */
+const secretNames: readonly EnvironmentName[] = ['SERVICEKIT_REGISTRATION_KEY']
+/** Variables whose values may have a password in them. */
+const hiddenNames: readonly EnvironmentName[] = [...secretNames, 'SERVICEKIT_ORCHESTRATOR_URL']
+
+/** Other names that variables are read by. */
+export type Renamed = Readonly<Partial<Record<EnvironmentName, string>>>
 
 /** Where `withAuth` looks for API keys by default. They are no settings: only a service that asks for keys reads them. */
 export const apiKeyVariables = ['CHAPKIT_API_KEYS', 'SERVICEKIT_API_KEYS'] as const
@@ -82,6 +115,14 @@ export interface Settings {
   concurrency: { train: number; predict: number }
   /** Bytes of memory that the process of a model may take. */
   modelMemory: number
+  /** Where `withRegistration` registers the service: the whole URL of `$register`; null registers it nowhere. */
+  orchestratorUrl: string | null
+  /** Host that the service is registered with; null takes the name of the machine. */
+  advertisedHost: string | null
+  /** Port that the service is registered with; null takes the one it listens on. */
+  advertisedPort: number | null
+  /** Sent to the orchestrator as `X-Service-Key`; null sends none. */
+  registrationKey: string | null
   logLevel: z.infer<typeof Environment>['LOG_LEVEL']
   /** null: pretty on a terminal, JSON otherwise. */
   logFormat: 'console' | 'json' | null
@@ -89,19 +130,25 @@ export interface Settings {
 
 /**
  * Reads settings from environment variables, once, at start. Empty variables count as unset.
- * Throws an error that names each variable that cannot be used and what was expected.
+ * Throws an error that names each variable that cannot be used and what was expected; secrets are not shown.
  */
-export function parseSettings(environment: Record<string, string | undefined>): Settings {
-  const given = Object.fromEntries(
-    Object.entries(environment).filter(
-      ([name, value]) => environmentNames.includes(name) && value !== '',
-    ),
-  )
+export function parseSettings(
+  environment: Record<string, string | undefined>,
+  renamed: Renamed = {},
+): Settings {
+  const nameOf = (name: EnvironmentName) => renamed[name] ?? name
+  const given: Partial<Record<EnvironmentName, string>> = {}
+  for (const name of environmentNames) {
+    const value = environment[nameOf(name)]
+    if (value !== undefined && value !== '') given[name] = value
+  }
   const parsed = Environment.safeParse(given)
   if (!parsed.success) {
-    const lines = parsed.error.issues.map(
-      (issue) => `${issue.path.join('.')}=${given[String(issue.path[0])]}: ${issue.message}`,
-    )
+    const lines = parsed.error.issues.map((issue) => {
+      const name = issue.path[0] as EnvironmentName
+      const value = hiddenNames.includes(name) ? '…' : given[name]
+      return `${nameOf(name)}=${value}: ${issue.message}`
+    })
     throw new Error(`Settings that cannot be used:\n  ${lines.join('\n  ')}`)
   }
   const env = parsed.data
@@ -126,6 +173,10 @@ export function parseSettings(environment: Record<string, string | undefined>): 
       predict: env.CHAPKIT_PREDICT_CONCURRENCY ?? availableParallelism(),
     },
     modelMemory: env.CHAPKIT_MODEL_MEMORY ?? Math.floor(memory() / 2),
+    orchestratorUrl: env.SERVICEKIT_ORCHESTRATOR_URL ?? null,
+    advertisedHost: env.SERVICEKIT_HOST ?? null,
+    advertisedPort: env.SERVICEKIT_PORT ?? null,
+    registrationKey: env.SERVICEKIT_REGISTRATION_KEY ?? null,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? null,
   }
@@ -141,6 +192,15 @@ function toList(text = ''): string[] {
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '')
+}
+
+/** An environment without the secrets of the service: what processes that run models are given. */
+export function withoutSecrets(
+  environment: Readonly<Record<string, string | undefined>>,
+  renamed: Renamed = {},
+): Readonly<Record<string, string | undefined>> {
+  const secrets = secretNames.flatMap((name) => [name, renamed[name]])
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !secrets.includes(name)))
 }
 
 /** The environment of this process. The only place that reads it. */
