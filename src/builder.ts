@@ -14,6 +14,7 @@ import {
   type ServiceInfoInput,
 } from './ml/info.ts'
 import type { ConfigSchema, ModelRunner } from './ml/runner.ts'
+import { parseRegistration, type RegistrationOptions } from './orchestrator/options.ts'
 import { apiKeyVariables } from './settings.ts'
 import {
   defaultPrefixes,
@@ -96,6 +97,7 @@ export class BaseServiceBuilder<Has extends Feature = never> {
       onShutdown: [],
       corsOrigins: null,
       auth: null,
+      registration: null,
     }
   }
 
@@ -149,6 +151,14 @@ export class BaseServiceBuilder<Has extends Feature = never> {
    */
   withAuth(options: AuthOptions = {}): this {
     return this.set({ auth: toAuthSpec(options, { variables: apiKeyVariables }) })
+  }
+
+  /**
+   * Registers the service with an orchestrator, such as chap-core, while it listens: when it begins to answer, again whenever
+   * the orchestrator has forgotten it, and takes it back at the stop. The service works without the orchestrator all the same.
+   */
+  withRegistration(options: RegistrationOptions = {}): this {
+    return this.set({ registration: parseRegistration(options) })
   }
 
   /** Paths that the parts of the service answer at. */

@@ -1,7 +1,13 @@
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from './http/routes.ts'
 import type { Logger } from './server/log.ts'
 import type { RunningService } from './service.ts'
-import { apiKeyVariables, environment, parseSettings, type Settings } from './settings.ts'
+import {
+  apiKeyVariables,
+  environment,
+  parseSettings,
+  type Settings,
+  withoutSecrets,
+} from './settings.ts'
 import type { Feature, Parts, ServiceSpec } from './spec.ts'
 
 /** How a service is started, beyond what the environment says. */
@@ -44,7 +50,8 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
     const { hosting, apiKeys, ...overrides } = options
     const env = environment()
     settings = {
-      ...parseSettings(env),
+      ...parseSettings(env, spec.registration?.variables),
+      ...spec.registration?.settings,
       ...(spec.database !== null && { databaseUrl: spec.database }),
       ...overrides,
     }
@@ -79,7 +86,7 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
         platform,
         monitor,
         logger,
-        environment: env,
+        environment: withoutSecrets(env, spec.registration?.variables),
       })
       return {
         ...service,
@@ -152,6 +159,7 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
       const { openSocket } = await import('./server/listen.ts')
       return openSocket(running.app as FastifyInstance, settings as Settings, {
         warm: () => running.hosts?.warm(),
+        announce: running.announce,
         close,
         signals,
         isProtected: spec.auth !== null,

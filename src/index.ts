@@ -56,6 +56,7 @@ export type {
   ValidatePredictContext,
   ValidateTrainContext,
 } from './ml/runner.ts'
+export type { RegistrationOptions } from './orchestrator/options.ts'
 export { type Permission, permissionCatalogue } from './permissions.ts'
 export { type ShellModelOptions, ShellModelRunner } from './script/runner.ts'
 export type { Feature, Parts, Prefixes, ServiceSpec } from './spec.ts'

@@ -27,6 +27,8 @@ export interface Platform extends AsyncDisposable {
   newToken: () => string
   /** Folder for what is needed for a while; nobody else uses it. It need not be there. */
   scratch: string
+  /** Chance: from 0 to below 1. */
+  random: () => number
   /** False when everything is gone with the process. */
   isDurable: boolean
 }
@@ -49,6 +51,7 @@ export async function openPlatform(
     now,
     newId: createIds(now),
     newToken: randomUUID,
+    random: Math.random,
   }
   if (file === ':memory:') {
     const database = openSqlite(file, { observe })

@@ -1,3 +1,5 @@
+import type { AddressInfo } from 'node:net'
+import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createArtifacts } from './artifact/artifacts.ts'
@@ -28,6 +30,9 @@ import type { ValueRunner } from './ml/runner.ts'
 import { createRuns } from './ml/runs.ts'
 import { createValidation } from './ml/validate.ts'
 import type { Monitor } from './monitor/monitor.ts'
+import { advertise } from './orchestrator/address.ts'
+import { createOrchestratorClient } from './orchestrator/client.ts'
+import { createRegistration, type Registration } from './orchestrator/registration.ts'
 import type { Platform } from './platform.ts'
 import { openScripts } from './script/scripts.ts'
 import { createApp, type RoutePlugin } from './server/app.ts'
@@ -64,6 +69,8 @@ export interface RunningService {
   app: FastifyInstance
   parts: Parts
   hosts: ModelHosts | null
+  /** To be called when requests are answered at a socket: registers the service, where that is wanted. */
+  announce(listening: AddressInfo): void
   /** Stops taking work, waits for what runs up to the drain time (until `atOnce` aborts), and closes everything. */
   close(atOnce?: AbortSignal): Promise<void>
 }
@@ -223,6 +230,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       redact: redactor(spec.module),
     })
   const runs = scripts?.runs ?? valueRuns
+  const registration = openRegistration(options)
   if (monitor) {
     routes.push(
       monitor.routes({
@@ -231,6 +239,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         jobs: spec.jobs ? { types: runs ? ['train', 'predict'] : [], counts: jobs.counts } : null,
         hosts,
         database,
+        registration,
         onError,
       }),
     )
@@ -325,6 +334,27 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }, hourMs)
   sweeper.unref()
 
+  function announce(listening: AddressInfo) {
+    if (spec.registration === null) return
+    if (registration === null) {
+      logger.warn(
+        { event: 'registration.skipped' },
+        'not registered: withRegistration needs the URL of an orchestrator, in SERVICEKIT_ORCHESTRATOR_URL or as orchestratorUrl',
+      )
+      return
+    }
+    const { advertisedHost: host, advertisedPort: port } = settings
+    const address = { url: spec.registration.url, host, port, hostname: hostname() }
+    const { url, isHidden } = advertise(address, listening)
+    if (isHidden) {
+      logger.warn(
+        { event: 'registration.hidden', url },
+        `the service is registered as ${url} but listens on ${listening.address} alone: an orchestrator elsewhere cannot reach it; set HOST=0.0.0.0, or SERVICEKIT_HOST to where it is reached`,
+      )
+    }
+    registration.start(url)
+  }
+
   async function close(atOnce: AbortSignal = new AbortController().signal) {
     stopping.abort()
     clearInterval(sweeper)
@@ -338,7 +368,9 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     const drained = setTimeout(cut, settings.drainMs)
     atOnce.addEventListener('abort', hurry, { once: true })
     if (atOnce.aborted) hurry()
-    await Promise.all([app.close(), dispatcher.stop(settings.drainMs, atOnce)])
+    // Out of the list first: whoever reads it should find services that answer.
+    const left = registration?.stop(atOnce) ?? Promise.resolve()
+    await Promise.all([left.then(() => app.close()), dispatcher.stop(settings.drainMs, atOnce)])
     clearTimeout(drained)
     await closeHosts()
     await scripts?.close()
@@ -354,7 +386,22 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     await platform[Symbol.asyncDispose]()
   }
 
-  return { app, parts, hosts, close }
+  return { app, parts, hosts, announce, close }
+}
+
+/** What keeps the service registered; null where it shall not be, or where nobody said with whom. */
+function openRegistration({
+  spec,
+  settings,
+  platform: { now, random },
+  logger,
+}: ServiceOptions): Registration | null {
+  const { orchestratorUrl, registrationKey: key } = settings
+  if (spec.registration === null || orchestratorUrl === null) return null
+  const info = { ...spec.info }
+  const client = createOrchestratorClient({ orchestratorUrl, key, id: spec.info.id, info, now })
+  const { keepaliveMs } = spec.registration
+  return createRegistration({ client, keepaliveMs, log: logger, now, random })
 }
 
 /** The folder of a model's commands. */

@@ -199,8 +199,11 @@ export function withoutSecrets(
   environment: Readonly<Record<string, string | undefined>>,
   renamed: Renamed = {},
 ): Readonly<Record<string, string | undefined>> {
-  const secrets = secretNames.flatMap((name) => [name, renamed[name]])
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !secrets.includes(name)))
+  const secrets = new Set<string | undefined>([
+    ...secretNames.flatMap((name) => [name, renamed[name]]),
+    ...apiKeyVariables,
+  ])
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !secrets.has(name)))
 }
 
 /** The environment of this process. The only place that reads it. */

@@ -10,6 +10,7 @@ import type { Jobs } from './job/jobs.ts'
 import type { MLServiceInfo, ServiceInfo } from './ml/info.ts'
 import type { Ml } from './ml/ml.ts'
 import type { ConfigSchema, ModelRunner } from './ml/runner.ts'
+import type { RegistrationSpec } from './orchestrator/options.ts'
 import type { HealthCheck } from './system/health.ts'
 import type { WebAppSource } from './webapp/schema.ts'
 
@@ -92,4 +93,6 @@ export interface ServiceSpec {
   corsOrigins: readonly string[] | null
   /** Whom the service lets in; null is everybody. */
   auth: AuthSpec | null
+  /** How the service registers with an orchestrator when it listens; null does not. */
+  registration: RegistrationSpec | null
 }

@@ -25,6 +25,7 @@ const mayImport: Record<string, readonly string[]> = {
   host: ['data', 'ml'],
   script: ['artifact', 'blob', 'config', 'data', 'db', 'job', 'ml'],
   monitor: ['http'],
+  orchestrator: ['settings.ts'],
   server: ['http', 'permissions.ts', 'settings.ts'],
   webapp: ['http', 'permissions.ts'],
   cli: ['blob', 'db', 'definition.ts', 'host', 'platform.ts', 'settings.ts', 'version.ts'],

@@ -13,6 +13,8 @@ export interface Monitored {
   jobs: { types: readonly string[]; counts: () => Promise<JobCount[]> } | null
   hosts: { stats: () => HostStats } | null
   database: { size: () => Promise<{ database: number; log: number } | undefined> }
+  /** Null where the service registers nowhere. */
+  registration: { isRegistered: () => boolean } | null
 }
 
 export interface MonitorRoutesOptions extends Monitored {
@@ -64,6 +66,8 @@ export function createMonitor() {
 
   async function text(parts: MonitorRoutesOptions): Promise<string> {
     meters.set('http_requests_in_flight', [], inFlight)
+    if (parts.registration)
+      meters.set('chapkit_registered', [], Number(parts.registration.isRegistered()))
     // When a part does not answer, the others are worth the more; what it said last is true no longer.
     const orNothing = (name: GaugeName, reading: Promise<void>) =>
       reading.catch((error: unknown) => {

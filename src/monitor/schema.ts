@@ -34,6 +34,7 @@ export const families = {
     'version',
     'chapkit_version',
   ]),
+  chapkit_registered: gauge('1 while an orchestrator has the service on its list, else 0', []),
   http_request_duration_seconds: histogram(
     'Time from the headers of a request to the end of its answer',
     ['method', 'route', 'status'],

@@ -20,6 +20,7 @@ async function eventsAt(address: string, { isProtected }: { isProtected: boolean
   server.address = () => ({ ...(real() as AddressInfo), address })
   await openSocket(app, parseSettings({}), {
     warm: () => undefined,
+    announce: () => {},
     close: async () => {},
     signals: false,
     isProtected,

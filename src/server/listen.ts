@@ -1,11 +1,14 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { isLoopback } from '../kernel/loopback.ts'
 import type { Settings } from '../settings.ts'
 import { watchPace } from './pace.ts'
 
 export interface ListenHooks {
   /** Called once the socket is open: what may be prepared meanwhile. */
   warm: () => Promise<void> | undefined
+  /** Called once the socket is open and requests are answered, with where. */
+  announce: (listening: AddressInfo) => void
   /** Ends the service: when the socket cannot be opened, and when the process is asked to end. */
   close: (atOnce: AbortSignal) => Promise<void>
   /** Whether SIGTERM and SIGINT end the service; false leaves them alone. */
@@ -33,7 +36,8 @@ export async function openSocket(
   } finally {
     app.log.level = level
   }
-  const { address, family, port } = app.server.address() as AddressInfo
+  const listening = app.server.address() as AddressInfo
+  const { address, family, port } = listening
   const host = family === 'IPv6' ? `[${address}]` : address
   if (!hooks.isProtected && !isLoopback(address)) {
     app.log.warn(
@@ -46,6 +50,7 @@ export async function openSocket(
     `listening at http://${host}:${port}`,
   )
   if (hooks.signals) endOnSignals(app, hooks.close)
+  hooks.announce(listening)
   hooks.warm()?.catch((error: unknown) => {
     app.log.error({ err: error, event: 'host.start.failed' }, 'the model host does not start')
   })
@@ -86,10 +91,6 @@ function endOnSignals(app: FastifyInstance, close: (atOnce: AbortSignal) => Prom
     process.off('SIGTERM', onSignal)
     process.off('SIGINT', onSignal)
   })
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.')
 }
 
 function explain(error: unknown, { host, port }: Settings): unknown {
