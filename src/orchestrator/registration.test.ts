@@ -368,6 +368,15 @@ describe('a stop', () => {
     expect(time.next()).toBeUndefined()
   })
 
+  test('of one that reached nobody tells nobody', async () => {
+    const { orchestrator, registration, time, stop, events } = await begin()
+    await orchestrator.stop()
+    registration.start(url)
+    await until(time.next)
+    await stop()
+    expect(events()).toEqual(['registration.failed'])
+  })
+
   test('while it is on its way lets it end, and takes it back', async () => {
     const { orchestrator, registration, stop, methods } = await begin()
     const held = Promise.withResolvers<void>()
