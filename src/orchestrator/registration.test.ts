@@ -303,6 +303,22 @@ describe('signs of life', () => {
     expect(await until(time.next)).toBe(1000)
   })
 
+  test('keep their pace when the orchestrator is slow', async () => {
+    const { orchestrator, registration, pass, time } = await begin()
+    registration.start(url)
+    await until(time.next)
+    const held = Promise.withResolvers<void>()
+    orchestrator.trouble((_request, response) => {
+      held.promise.then(() => response.end('{}'))
+      return true
+    })
+    await pass()
+    await until(() => orchestrator.askedBy('PUT').length === 1)
+    time.advance(3000)
+    held.resolve()
+    expect(await until(time.next)).toBe(7000)
+  })
+
   test('go where the orchestrator says, relative to its own URL', async () => {
     const { pass, orchestrator } = await answering({ ping_url: 'here/$ping?a=1' })
     await pass()
@@ -380,21 +396,30 @@ describe('a stop', () => {
   test('while it is on its way lets it end, and takes it back', async () => {
     const { orchestrator, registration, stop, methods } = await begin()
     const held = Promise.withResolvers<void>()
+    let isCut = false
     orchestrator.trouble((request, response) => {
       if (request.method !== 'POST') return false
+      response.on('close', () => {
+        isCut = !response.writableFinished
+      })
       held.promise.then(() => response.writeHead(200).end('{}'))
       return true
     })
     registration.start(url)
     await until(() => orchestrator.asked.length === 1)
     const stopped = stop()
+    // By the time of this answer a cut would be known.
+    await (await fetch(orchestrator.registerUrl)).text()
     held.resolve()
     await stopped
-    expect(methods()).toBe('POST DELETE')
+    expect(methods()).toBe('POST GET DELETE')
+    expect(isCut).toBe(false)
   })
 
   test('of an orchestrator that hangs takes two seconds at most', async () => {
-    const { orchestrator, registration, time, stop, methods, events } = await begin()
+    const { orchestrator, registration, time, stop, methods, events } = await begin({
+      timeoutMs: 1e9,
+    })
     orchestrator.trouble(() => true)
     registration.start(url)
     await until(() => orchestrator.asked.length === 1)
@@ -408,12 +433,13 @@ describe('a stop', () => {
     expect(time.next()).toBeUndefined()
   })
 
-  test('at once waits for nothing', async () => {
-    const { orchestrator, registration, stop } = await begin()
+  test.each(['before', 'meanwhile'])('at once waits for nothing: asked %s', async (when) => {
+    const { orchestrator, registration, stop } = await begin({ timeoutMs: 1e9 })
     orchestrator.trouble(() => true)
     registration.start(url)
     await until(() => orchestrator.asked.length === 1)
     const atOnce = new AbortController()
+    if (when === 'before') atOnce.abort()
     const stopped = stop(atOnce.signal)
     atOnce.abort()
     await stopped

@@ -150,7 +150,7 @@ export function createRegistration(deps: RegistrationDeps) {
   return {
     /** Begins, with the address that others reach the service at. Call it once the service answers. */
     start(url: string): void {
-      if (stopping === undefined) running ??= run(url)
+      running ??= run(url)
     },
 
     /** Whether the orchestrator has the service on its list, as far as is known. */
