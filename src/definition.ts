@@ -69,7 +69,9 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
       secrets: spec.auth ? [spec.auth.headerName.toLowerCase()] : [],
     })
     const keys = await openKeys(apiKeys, env, logger)
-    if (spec.runner && spec.module === null && hosting !== 'inline') {
+    // Commands run in processes of their own, in any case.
+    const isHosted = spec.runner?.keeps === 'value'
+    if (isHosted && spec.module === null && hosting !== 'inline') {
       logger.warn(
         { event: 'host.inline' },
         `Models run inside the service and can block it: give the builder${spec.definedAt ? ` at ${spec.definedAt}` : ''} \`module: import.meta.url\``,
@@ -78,7 +80,7 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
     const monitor = monitoring?.createMonitor() ?? null
     const platform = await openPlatform(settings, { observe: monitor?.observe })
     try {
-      const effective = hosting === 'inline' ? { ...spec, module: null } : spec
+      const effective = isHosted && hosting === 'inline' ? { ...spec, module: null } : spec
       const service = await createService({
         spec: effective,
         keys,
