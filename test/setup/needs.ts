@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { inject, test } from 'vitest'
 
-/** Programs that some tests run, with the Debian package that has each. */
+/** Programs that some tests run, and numpy for Python, with the Debian package that has each. */
 export const packages = {
   unzip: 'unzip',
   python3: 'python3',
@@ -12,6 +12,8 @@ export const packages = {
   curl: 'curl',
   jq: 'jq',
   promtool: 'prometheus',
+  Rscript: 'r-base-core',
+  numpy: 'python3-numpy',
 } as const
 
 export type Program = keyof typeof packages
@@ -29,7 +31,14 @@ declare module 'vitest' {
   }
 }
 
+/** A PATH on which `python3` is the one that has numpy: that of the system, as packages of the system belong to it. */
+export const numpyPath = `/usr/bin:${process.env.PATH}`
+
 export function isMissing(program: Program): boolean {
+  if (program === 'numpy') {
+    const env = { ...process.env, PATH: numpyPath }
+    return spawnSync('python3', ['-c', 'import numpy'], { env }).status !== 0
+  }
   return spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0
 }
 

@@ -40,7 +40,9 @@ function commandsFor(missing: readonly Program[]): string[] {
   ]
   const installed = names(missing.filter((program) => !onlyUnpacked.includes(program)))
   return [
-    ...(installed.length > 0 ? [`apt-get install -y -q ${installed.join(' ')}`] : []),
+    ...(installed.length > 0
+      ? [`apt-get install -y -q --no-install-recommends ${installed.join(' ')}`]
+      : []),
     ...names(missing.filter((program) => onlyUnpacked.includes(program))).map(unpack),
   ]
 }
