@@ -108,52 +108,52 @@ function toPath(path: string): string {
     .replace(/\/[0-9A-HJKMNP-TV-Z]{26}/g, '/{id}')
 }
 
-testWith(
-  'bash',
-  'curl',
-  'jq',
-)('the commands of the README, in their order, print what it shows', async () => {
-  const cwd = mkdtempSync(join(tmpdir(), 'chapkit-readme-'))
-  writeFileSync(join(cwd, 'service.ts'), blocks('README.md', 'ts run')[0]!)
-  const server = spawn(
-    process.execPath,
-    [
-      '--conditions=chapkit-source',
-      join(root, 'src/cli/bin.ts'),
-      'serve',
-      'service.ts',
-      '--port',
-      '0',
-    ],
-    { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LOG_FORMAT: 'json' } },
-  )
-  try {
-    let said = ''
-    const url = await new Promise<string>((resolve, reject) => {
-      const hear = (chunk: Buffer) => {
-        said += chunk
-        const found = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
-        if (found) resolve(found[0])
-      }
-      server.stdout.on('data', hear)
-      server.stderr.on('data', hear)
-      server.on('exit', (code) => reject(new Error(`the service ended with ${code}: ${said}`)))
-    })
-    const script = blocks('README.md', 'bash')
-      .filter((code) => code.includes('curl'))
-      .join('\n')
-      .replaceAll('http://localhost:8000', url)
-    const { stdout, stderr, status } = await shell(script, cwd)
-    expect(stderr).toBe('')
-    expect(status).toBe(0)
-    expect(stdout).toBe(blocks('README.md', '').join(''))
-  } finally {
-    const ended = new Promise((resolve) => server.on('exit', resolve))
-    server.kill('SIGTERM')
-    await ended
-    rmSync(cwd, { recursive: true, force: true })
-  }
-})
+testWith('bash', 'curl', 'jq', 'unzip').each(['README.md', 'docs/guides/shell-models.md'])(
+  'the commands of %s, in their order, print what it shows',
+  async (page) => {
+    const cwd = mkdtempSync(join(tmpdir(), 'chapkit-page-'))
+    writeFileSync(join(cwd, 'service.ts'), blocks(page, 'ts run')[0]!)
+    const server = spawn(
+      process.execPath,
+      [
+        '--conditions=chapkit-source',
+        join(root, 'src/cli/bin.ts'),
+        'serve',
+        'service.ts',
+        '--port',
+        '0',
+      ],
+      { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LOG_FORMAT: 'json' } },
+    )
+    try {
+      let said = ''
+      const url = await new Promise<string>((resolve, reject) => {
+        const hear = (chunk: Buffer) => {
+          said += chunk
+          const found = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
+          if (found) resolve(found[0])
+        }
+        server.stdout.on('data', hear)
+        server.stderr.on('data', hear)
+        server.on('exit', (code) => reject(new Error(`the service ended with ${code}: ${said}`)))
+      })
+      const script = blocks(page, 'bash')
+        // The service is there already.
+        .filter((code) => !/^np[mx] /m.test(code))
+        .join('\n')
+        .replaceAll('http://localhost:8000', url)
+      const { stdout, stderr, status } = await shell(script, cwd)
+      expect(stderr).toBe('')
+      expect(status).toBe(0)
+      expect(stdout).toBe(blocks(page, '').join(''))
+    } finally {
+      const ended = new Promise((resolve) => server.on('exit', resolve))
+      server.kill('SIGTERM')
+      await ended
+      rmSync(cwd, { recursive: true, force: true })
+    }
+  },
+)
 
 function shell(script: string, cwd: string) {
   return new Promise<{ stdout: string; stderr: string; status: number | null }>((resolve) => {
