@@ -88,7 +88,10 @@ export function defineService<Has extends Feature>(spec: ServiceSpec): Service<H
         platform,
         monitor,
         logger,
-        environment: withoutSecrets(env, spec.registration?.variables),
+        environment: withoutSecrets(env, {
+          renamed: spec.registration?.variables ?? {},
+          more: spec.auth?.env ?? [],
+        }),
       })
       return {
         ...service,

@@ -419,20 +419,12 @@ function openHosts(
   const { train, predict } = settings.concurrency
   return createProcessHosts({
     module: spec.module,
-    env: withoutKeys(environment, spec),
+    env: environment,
     // One for every job that may run: with fewer, trainings that hold them all would hold up predictions.
     maximum: train + predict,
     memoryLimit: settings.modelMemory,
     log: (message) => logger.info({ event: 'host' }, message),
   })
-}
-
-/** What a model may know of the environment: not the keys to the service. */
-function withoutKeys(environment: ServiceOptions['environment'], { auth }: ServiceSpec) {
-  if (auth === null || auth.apiKeys !== null || auth.apiKeyFile !== null) return environment
-  return Object.fromEntries(
-    Object.entries(environment).filter(([name]) => !auth.env.includes(name)),
-  )
 }
 
 /** Takes the folders of this machine out of texts that clients read; of files in a traceback only their names stay. */

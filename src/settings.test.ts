@@ -140,7 +140,7 @@ test('a variable may be read by another name, which refusals name', () => {
 test('models are given the environment without the secrets of the service', () => {
   const environment = { PATH: '/bin', SERVICEKIT_REGISTRATION_KEY: 'a', MY_KEY: 'b', OTHER: 'c' }
   const renamed = { SERVICEKIT_REGISTRATION_KEY: 'MY_KEY' }
-  expect(withoutSecrets(environment, renamed)).toEqual({ PATH: '/bin', OTHER: 'c' })
+  expect(withoutSecrets(environment, { renamed })).toEqual({ PATH: '/bin', OTHER: 'c' })
 })
 
 test('all that is wrong is named at once, and other variables are not looked at', () => {

@@ -194,14 +194,15 @@ function toList(text = ''): string[] {
     .filter((item) => item !== '')
 }
 
-/** An environment without the secrets of the service: what processes that run models are given. */
+/** An environment without the secrets of the service, and without `more`: what processes that run models are given. */
 export function withoutSecrets(
   environment: Readonly<Record<string, string | undefined>>,
-  renamed: Renamed = {},
+  { renamed = {}, more = [] }: { renamed?: Renamed; more?: readonly string[] } = {},
 ): Readonly<Record<string, string | undefined>> {
   const secrets = new Set<string | undefined>([
     ...secretNames.flatMap((name) => [name, renamed[name]]),
     ...apiKeyVariables,
+    ...more,
   ])
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !secrets.has(name)))
 }

@@ -321,9 +321,9 @@ export const mutants: Mutant[] = [
   {
     name: 'model-sees-keys',
     breaks: 'a model does not see the keys to its service',
-    file: 'src/service.ts',
-    text: 'env: withoutKeys(environment, spec),',
-    by: 'env: environment,',
+    file: 'src/settings.ts',
+    text: '    ...apiKeyVariables,\n    ...more,\n',
+    by: '',
     test: { file: 'test/http/auth.test.ts', name: 'no key reaches the log, nor a model' },
   },
   {
