@@ -28,7 +28,11 @@ const mayImport: Record<string, readonly string[]> = {
   orchestrator: ['settings.ts'],
   server: ['http', 'permissions.ts', 'settings.ts'],
   webapp: ['http', 'permissions.ts'],
-  cli: ['blob', 'db', 'definition.ts', 'host', 'platform.ts', 'settings.ts', 'version.ts'],
+  mlproject: ['artifact', 'builder.ts', 'config', 'definition.ts', 'ml', 'script'],
+  cli: [
+    ...['blob', 'db', 'definition.ts', 'host', 'mlproject', 'platform.ts'],
+    ...['settings.ts', 'version.ts'],
+  ],
   testing: ['blob', 'definition.ts', 'job', 'spec.ts'],
 }
 

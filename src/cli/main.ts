@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { version } from '../version.ts'
 
 /** Runs a command line and answers the exit code: 0, 1 when the command failed, 2 when it was not understood. */
@@ -62,6 +62,18 @@ export async function main(args: readonly string[]): Promise<number> {
       code = await restore(dir, options)
     })
 
+  const mlproject = program
+    .command('mlproject')
+    .description('serve an MLproject, or make a service of it')
+    .exitOverride()
+  const done = (result: number) => {
+    code = result
+  }
+  addRun(mlproject.command('run'), done)
+  addMigrate(mlproject.command('migrate'), done)
+  addRun(program.command('run', { hidden: true }), done)
+  addMigrate(program.command('migrate', { hidden: true }), done)
+
   try {
     if (args.length === 0) program.help()
     await program.parseAsync(args, { from: 'user' })
@@ -71,6 +83,57 @@ export async function main(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     throw error
   }
+}
+
+function addRun(command: Command, done: (code: number) => void) {
+  command
+    .description('serve the MLproject of a folder as it is')
+    .argument('[path]', 'folder of the project', '.')
+    .option(
+      '-p, --port <number>',
+      'port to listen on; 0 takes a free one (PORT, default 9090)',
+      parsePort,
+    )
+    .option('--host <address>', 'address to listen on (HOST, default 127.0.0.1)')
+    .option('--data-dir <folder>', 'folder for the database and files (default: in memory)')
+    .option(...paramOption)
+    .addHelpText('after', '\nExample:\n  chapkit mlproject run . --param seed_file=seed.txt')
+    .exitOverride()
+    .action(async (path: string, options) => {
+      const { run } = await import('./commands/mlproject-run.ts')
+      done(await run(path, options))
+    })
+}
+
+function addMigrate(command: Command, done: (code: number) => void) {
+  command
+    .description('write a service from the MLproject of a folder, in that folder')
+    .argument('[path]', 'folder of the project', '.')
+    .option('--base-image <image>', 'image of the Dockerfile (default: one that fits the project)')
+    .option('--dry-run', 'print what would be written and moved, and change nothing')
+    .option('-y, --yes', 'do not ask')
+    .option(...paramOption)
+    .addHelpText('after', '\nExample:\n  chapkit mlproject migrate . --dry-run')
+    .exitOverride()
+    .action(async (path: string, options) => {
+      const { migrate } = await import('./commands/mlproject-migrate.ts')
+      done(await migrate(path, options))
+    })
+}
+
+type Params = Readonly<Record<string, string>>
+
+const paramOption: [string, string, (text: string, before?: Params) => Params] = [
+  '--param <name=filename>',
+  'file that stands for a parameter of the commands; may be given again',
+  parseParam,
+]
+
+function parseParam(text: string, before: Params = {}): Params {
+  const [, name, value] = /^([A-Za-z_]\w*)=(.+)$/s.exec(text) ?? []
+  if (name === undefined || value === undefined)
+    throw new InvalidArgumentError('Expected NAME=FILENAME.')
+  return { ...before, [name]: value }
 }
 
 function parsePort(text: string): number {

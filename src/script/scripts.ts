@@ -7,8 +7,8 @@ export interface ScriptsDeps extends Omit<ScriptRunsDeps, 'project' | 'folders' 
   database: ProjectDeps['database']
   /** Folder for the folders of runs; nobody else uses it. */
   scratch: string
-  /** Folder of the service's data, which is no part of a project. */
-  dataDir: string
+  /** Folder of the service's data, which is no part of a project; null when it keeps none. */
+  dataDir: string | null
   onError: (error: unknown, event: string) => void
 }
 
@@ -20,7 +20,8 @@ export function openScripts(deps: ScriptsDeps) {
   const worker = createFilesWorker()
   const background = createFilesWorker()
   const folders = createFolders({ root: scratch, worker, background, newId, onError })
-  const project = createProject({ root, except: [scratch, dataDir], worker, blobs, database })
+  const except = dataDir === null ? [scratch] : [scratch, dataDir]
+  const project = createProject({ root, except, worker, blobs, database })
 
   return {
     runs: createScriptRuns({ ...deps, project, folders, worker }),

@@ -1,0 +1,39 @@
+import { toService } from '../../mlproject/service.ts'
+import { environment } from '../../settings.ts'
+import { failed, findProject } from '../mlproject.ts'
+
+export interface RunOptions {
+  port?: number
+  host?: string
+  dataDir?: string
+  param?: Readonly<Record<string, string>>
+}
+
+/** Where such a service listens when nobody says so. */
+const defaultPort = 9090
+
+/** Serves an MLproject as it is until the process is asked to end. Answers the exit code when it cannot, 0 when it runs. */
+export async function run(path: string, options: RunOptions): Promise<number> {
+  const { port, host, dataDir, param = {} } = options
+  try {
+    const found = findProject(path, { params: param, as: 'files' })
+    for (const warning of found.warnings) console.error(`chapkit: warning: ${warning}`)
+    const service = toService(found.project, found.commands, found.folder)
+    const listening = port ?? (environment().PORT === undefined ? defaultPort : undefined)
+    const { url } = await service.listen({
+      // Its commands are processes anyway.
+      hosting: 'inline',
+      ...(listening !== undefined && { port: listening }),
+      ...(host !== undefined && { host }),
+      ...(dataDir === undefined ? { databaseUrl: ':memory:' } : { dataDir }),
+    })
+    console.error(
+      `${service.spec.info.display_name} at ${url} (API pages at ${url}/docs); Ctrl-C stops it`,
+    )
+    if (dataDir === undefined)
+      console.error('What it stores is in memory and gone when it stops; --data-dir keeps it')
+    return 0
+  } catch (error) {
+    return failed(error)
+  }
+}

@@ -1,0 +1,266 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterEach, expect, test } from 'vitest'
+import { scripts, smallFile, wholeFile } from '../mlproject/fixtures/projects.ts'
+import { environment } from '../settings.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+const bin = resolve(import.meta.dirname, 'bin.ts')
+const folders: string[] = []
+const children: ChildProcess[] = []
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+function folderWith(files: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'chapkit-mlproject-'))
+  folders.push(folder)
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
+  return folder
+}
+
+function start(cwd: string, ...args: string[]): ChildProcess {
+  const child = spawn(process.execPath, ['--conditions=chapkit-source', bin, ...args], {
+    cwd,
+    env: { ...environment(), LOG_FORMAT: 'json' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  children.push(child)
+  return child
+}
+
+function chapkit(cwd: string, ...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--conditions=chapkit-source', bin, ...args],
+    { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  return { code: status, out: stdout, err: stderr }
+}
+
+async function address(child: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    if (!line.startsWith('{')) continue
+    const { event, url } = JSON.parse(line) as { event?: string; url?: string }
+    if (event === 'service.started' && url) return url
+  }
+  throw new Error('The service ended before it listened')
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a test says what it expects of an answer
+type Json = any
+
+async function send(url: string, body?: unknown): Promise<Json> {
+  const response = await fetch(url, {
+    headers: { 'content-type': 'application/json', prefer: 'wait=30' },
+    ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+  })
+  expect(response.ok, await response.clone().text()).toBe(true)
+  return response.json()
+}
+
+const historic = {
+  columns: ['time_period', 'location', 'disease_cases', 'rainfall'],
+  data: [
+    ['2024-W01', 'a', 3, 1.5],
+    ['2024-W02', 'a', 4, 2],
+  ],
+}
+const future = {
+  columns: ['time_period', 'location', 'rainfall'],
+  data: [['2024-W03', 'a', 2]],
+}
+const geo = { type: 'FeatureCollection', features: [] }
+
+/** Trains and predicts, and answers what was predicted. */
+async function predictOver(url: string, data: object): Promise<Json> {
+  const config = await send(`${url}/api/v1/configs`, { name: 'one', data })
+  const trained = await send(`${url}/api/v1/ml/$train`, {
+    ...{ config_id: config.id, data: historic, geo },
+  })
+  expect(trained.job).toMatchObject({ status: 'completed', error: null })
+  const predicted = await send(`${url}/api/v1/ml/$predict`, {
+    ...{ artifact_id: trained.artifact_id, historic, future, geo },
+  })
+  expect(predicted.job).toMatchObject({ status: 'completed', error: null })
+  const artifact = await send(`${url}/api/v1/artifacts/${predicted.artifact_id}`)
+  return artifact.data.content.data
+}
+
+const project = { MLproject: wholeFile, ...scripts }
+
+test('mlproject run serves a project as it is, in memory, to a prediction', async () => {
+  const folder = folderWith(project)
+  const before = readdirSync(folder, { recursive: true }).sort()
+  const child = start(folder, 'mlproject', 'run', '--port', '0')
+  let said = ''
+  child.stderr?.on('data', (chunk) => {
+    said += chunk
+  })
+  const url = await address(child)
+  expect(await send(`${url}/api/v1/info`)).toMatchObject({
+    id: 'dengue-lags',
+    display_name: 'Lags of dengue',
+    period_type: 'weekly',
+    requires_geo: true,
+    required_covariates: ['rainfall'],
+  })
+  const { properties, required } = await send(`${url}/api/v1/configs/$schema`)
+  expect(properties['n-lags']).toMatchObject({ type: 'integer', default: 3 })
+  expect(required).toContain('seed')
+  const refused = await fetch(`${url}/api/v1/configs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'no seed', data: {} }),
+  })
+  expect(refused.status).toBe(422)
+
+  // Three lines of data.csv, and the option as it was given.
+  expect(await predictOver(url, { seed: 1, 'n-lags': 4 })).toEqual([['2024-W03', 'a', 7]])
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(said).toContain('chapkit: warning: MLproject:2: docker_env: is not set up')
+  expect(said).toContain('in memory')
+  expect(readdirSync(folder, { recursive: true }).sort()).toEqual(before)
+})
+
+test('mlproject run --data-dir keeps what it stores', async () => {
+  const folder = folderWith({ MLproject: smallFile })
+  const first = start(folder, 'run', '--port', '0', '--data-dir', 'kept')
+  const { id } = await send(`${await address(first)}/api/v1/configs`, { name: 'one', data: {} })
+  first.kill('SIGTERM')
+  await once(first, 'exit')
+  const second = start(tmpdir(), 'run', folder, '--port', '0', '--data-dir', join(folder, 'kept'))
+  expect(await send(`${await address(second)}/api/v1/configs/${id}`)).toMatchObject({ id })
+})
+
+test('migrate writes a service that serve serves, with types that fit', async () => {
+  const folder = folderWith(project)
+  const migrated = chapkit(folder, 'mlproject', 'migrate', '.', '--yes')
+  expect(migrated).toMatchObject({ code: 0 })
+  expect(migrated.out).toContain('move   MLproject to _old/MLproject')
+  expect(existsSync(join(folder, 'MLproject'))).toBe(false)
+
+  const child = start(folder, 'serve', 'service.ts', '--port', '0', '--data-dir', 'service-data')
+  const url = await address(child)
+  expect(await send(`${url}/api/v1/info`)).toMatchObject({ id: 'dengue-lags' })
+  const { data } = await send(`${url}/api/v1/configs`, { name: 'one', data: { seed: 1 } })
+  expect(data.additional_continuous_covariates).toEqual(['rainfall', 'mean_temperature'])
+  expect(await predictOver(url, { seed: 1, 'n-lags': 4 })).toEqual([['2024-W03', 'a', 7]])
+
+  const trees = await send(`${url}/api/v1/artifacts`)
+  const training = trees.find((each: Json) => each.parent_id === null)
+  // The scripts see what is theirs, and nothing of the service.
+  expect(training.data.metadata.stdout.split('\n').filter(Boolean)).toEqual([
+    ...['README.md', 'config.yml', 'data', 'data.csv', 'geo.json', 'model'],
+    ...['predict.sh', 'prior-copy.txt', 'train.sh'],
+  ])
+})
+
+test('the service file that migrate writes has types that fit', () => {
+  const parent = join(root, 'test', '.docs')
+  mkdirSync(parent, { recursive: true })
+  const folder = mkdtempSync(join(parent, 'mlproject-'))
+  folders.push(folder)
+  writeFileSync(join(folder, 'MLproject'), wholeFile)
+  expect(chapkit(folder, 'migrate', '--yes').code).toBe(0)
+  const types = JSON.parse(readFileSync(join(folder, 'tsconfig.json'), 'utf8'))
+  types.compilerOptions.customConditions = ['chapkit-source']
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(types))
+  const { stdout } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', folder], {
+    encoding: 'utf8',
+  })
+  expect(stdout).toBe('')
+})
+
+test.each<[string, Record<string, string>, string[], number, string]>([
+  [
+    'a folder without a project',
+    {},
+    ['run', '.'],
+    1,
+    'chapkit: There is no MLproject (nor MLproject.yaml, MLproject.yml) in .\n',
+  ],
+  ['a folder that is not there', {}, ['run', 'nope'], 1, 'chapkit: There is no folder nope\n'],
+  [
+    'a file that is wrong in two places',
+    { 'MLproject.yml': 'name: 3\nentry_points:\n  train: {command: a}\n' },
+    ['mlproject', 'run'],
+    1,
+    'chapkit: MLproject.yml:1: name: expected a text, got 3\nchapkit: MLproject.yml:2: entry_points.predict.command: expected the command that predicts, got none\n',
+  ],
+  [
+    'a parameter that nobody knows',
+    { MLproject: smallFile.replace('{model}', '{seed}') },
+    ['mlproject', 'run'],
+    1,
+    'chapkit: entry_points.train.command: {seed} is not known; expected train_data, historic_data, future_data, out_file, model, model_config, polygons, or --param seed=FILENAME\n',
+  ],
+  [
+    'a parameter without a value',
+    {},
+    ['mlproject', 'migrate', '--param', 'seed'],
+    2,
+    "error: option '--param <name=filename>' argument 'seed' is invalid. Expected NAME=FILENAME.",
+  ],
+  [
+    'a migration that nobody can agree to',
+    { MLproject: smallFile },
+    ['mlproject', 'migrate'],
+    1,
+    'chapkit: There is no terminal to ask on: add --yes, or --dry-run to see more\n',
+  ],
+  [
+    'a migration over files of others',
+    { MLproject: smallFile, Dockerfile: 'FROM x', 'package.json': '{}' },
+    ['mlproject', 'migrate', '--yes'],
+    1,
+    'chapkit: package.json is there and would be overwritten: move or rename it\nchapkit: Dockerfile is there and would be overwritten: move or rename it\n',
+  ],
+])('%s is refused with every reason', (_name, files, args, code, reason) => {
+  const folder = folderWith(files)
+  const ended = chapkit(folder, ...args)
+  expect(ended.code).toBe(code)
+  expect(ended.err).toContain(reason)
+  expect(ended.err).not.toContain('    at ')
+  expect(readdirSync(folder).sort()).toEqual(Object.keys(files).sort())
+})
+
+test('each command has help, and the short names are there without being listed', () => {
+  const folder = folderWith({})
+  const all = chapkit(folder, '--help').out
+  expect(all).toContain('  mlproject ')
+  expect(all).not.toMatch(/^ {2}(run|migrate) /m)
+  for (const args of [['mlproject', 'run'], ['run']]) {
+    const { code, out } = chapkit(folder, ...args, '--help')
+    expect(code).toBe(0)
+    for (const option of ['--host', '--port', '--param', '--data-dir'])
+      expect(out).toContain(option)
+  }
+  for (const args of [['mlproject', 'migrate'], ['migrate']]) {
+    const { out } = chapkit(folder, ...args, '--help')
+    for (const option of ['--dry-run', '--yes', '--param', '--base-image'])
+      expect(out).toContain(option)
+  }
+})

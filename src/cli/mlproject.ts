@@ -1,0 +1,74 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import {
+  type CommandOptions,
+  MlProjectError,
+  type ServiceCommands,
+  toServiceCommands,
+} from '../mlproject/commands.ts'
+import { fileNames, type MlProject, readProject } from '../mlproject/project.ts'
+import type { Finding } from '../mlproject/reader.ts'
+
+/** A project as it is found in a folder. */
+export interface FoundProject {
+  folder: string
+  /** Name of its MLproject file. */
+  file: string
+  project: MlProject
+  commands: ServiceCommands
+  /** Lines to tell. */
+  warnings: string[]
+}
+
+/** Larger than what anybody writes by hand. */
+const maximumBytes = 1024 * 1024
+
+/** Finds and reads the project of a folder. Throws a `MlProjectError` with everything that is wrong. */
+export function findProject(path: string, options: CommandOptions): FoundProject {
+  const folder = resolve(path)
+  if (!existsSync(folder)) throw new MlProjectError([`There is no folder ${path}`])
+  if (!statSync(folder).isDirectory())
+    throw new MlProjectError([`Expected the folder of a project, got the file ${path}`])
+  const there = readdirSync(folder)
+  const file = fileNames.find((name) => there.includes(name))
+  if (file === undefined) {
+    const [first, ...others] = fileNames
+    throw new MlProjectError([`There is no ${first} (nor ${others.join(', ')}) in ${path}`])
+  }
+  const { project, problems, warnings } = readProject(readText(join(folder, file), file))
+  if (project === null) throw new MlProjectError(problems.map((problem) => toLine(file, problem)))
+  const commands = toServiceCommands(project, options)
+  return {
+    ...{ folder, file, project, commands },
+    warnings: [
+      ...warnings.map((warning) => toLine(file, warning)),
+      ...commands.warnings.map((warning) => `${file}: ${warning}`),
+    ],
+  }
+}
+
+function readText(path: string, name: string): string {
+  if (!statSync(path).isFile()) throw new MlProjectError([`${name} is not a file`])
+  if (statSync(path).size > maximumBytes)
+    throw new MlProjectError([`${name} has more than ${maximumBytes} bytes`])
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    throw new MlProjectError([`${name} is not in UTF-8`])
+  }
+}
+
+function toLine(file: string, { line, path, text }: Finding): string {
+  return `${file}:${line}: ${path === '' ? '' : `${path}: `}${text}`
+}
+
+/** Prints why a project cannot be used. Answers the exit code. */
+export function failed(error: unknown): number {
+  const reasons =
+    error instanceof MlProjectError
+      ? error.reasons
+      : [error instanceof Error ? error.message.split('\n')[0] : String(error)]
+  for (const reason of reasons) console.error(`chapkit: ${reason}`)
+  return 1
+}

@@ -1,0 +1,139 @@
+import { stringify } from 'yaml'
+import type { ServiceCommands } from './commands.ts'
+import type { MlProject } from './project.ts'
+
+/** Texts of the files around a service file. */
+
+export interface FilesOptions {
+  project: MlProject
+  commands: ServiceCommands
+  /** Folder of the service's data, below the project. */
+  dataDir: string
+  /** Of chapkit. */
+  version: string
+  /** What has to be done by hand. */
+  notes: readonly string[]
+}
+
+export function toPackageFile({ project, dataDir, version }: FilesOptions): string {
+  const content = {
+    name: project.info.id,
+    private: true,
+    type: 'module',
+    engines: { node: '>=24' },
+    scripts: {
+      start: `chapkit serve service.ts --data-dir ${dataDir}`,
+      test: 'tsc',
+    },
+    dependencies: { chapkit: `^${version}`, zod: '^4.0.0' },
+    devDependencies: { '@types/node': '^24.0.0', typescript: '>=5.9' },
+  }
+  return `${JSON.stringify(content, null, 2)}\n`
+}
+
+export function toTypesFile(): string {
+  const content = {
+    compilerOptions: {
+      target: 'es2024',
+      lib: ['es2024', 'esnext.disposable'],
+      module: 'nodenext',
+      types: ['node'],
+      strict: true,
+      erasableSyntaxOnly: true,
+      verbatimModuleSyntax: true,
+      allowImportingTsExtensions: true,
+      skipLibCheck: true,
+      noEmit: true,
+    },
+    include: ['service.ts'],
+  }
+  return `${JSON.stringify(content, null, 2)}\n`
+}
+
+export function toComposeFile({ project, dataDir }: FilesOptions): string {
+  return stringify({
+    services: {
+      [project.info.id]: {
+        build: '.',
+        ports: ['127.0.0.1:9090:9090'],
+        volumes: [`data:/app/${dataDir}`],
+        restart: 'unless-stopped',
+        init: true,
+      },
+    },
+    volumes: { data: {} },
+  })
+}
+
+export function toReadme({ project }: FilesOptions): string {
+  const { display_name, description } = project.info
+  return `# ${oneLine(display_name)}
+
+${description ? `${description}\n\n` : ''}A model as a web service: see [CHAPKIT.md](CHAPKIT.md).
+`
+}
+
+export function toGuide({ project, commands, dataDir, notes }: FilesOptions): string {
+  const rows = project.options.map(
+    ({ name, type, default: fallback, description }) =>
+      `| \`${cell(name)}\` | ${type} | ${fallback === undefined ? 'required' : `\`${cell(JSON.stringify(fallback))}\``} | ${cell(description ?? '')} |\n`,
+  )
+  return `# How this service works
+
+\`service.ts\` is the service; the scripts of the model are what they were.
+
+\`\`\`bash
+npm install
+npm start
+\`\`\`
+
+Or with Docker: \`docker compose up --build\`; it answers at http://localhost:9090, with API pages at /docs. What it keeps is in
+\`${dataDir}/\`, or in the volume.
+
+## Commands
+
+Each runs in a copy of this folder, with its inputs as files.
+
+* Training: \`${commands.train}\`
+* Predicting: \`${commands.predict}\`, in the folder as training left it. It writes \`predictions.csv\`.
+
+| file | is |
+|---|---|
+| \`data.csv\` | what the model is trained on |
+| \`historic.csv\`, \`future.csv\` | what a prediction is made from |
+| \`config.yml\` | the options, under \`user_option_values\` |
+| \`geo.json\` | the areas, when they were sent |
+
+## Options
+
+| option | type | default | |
+|---|---|---|---|
+${rows.length === 0 ? '| none | | | |\n' : rows.join('')}
+## Where things are
+
+* \`_old/\` has what the service does not need any more, the MLproject file for one. It can be deleted.
+* \`.chapkitignore\` names what is not copied for a run, in the syntax of \`.gitignore\`.
+${notes.length === 0 ? '' : `\n## To do by hand\n\n${notes.map((note) => `* ${oneLine(note)}\n`).join('')}`}`
+}
+
+/** What git, Docker and the copies for runs leave out. */
+export function toIgnoreFiles({ dataDir }: FilesOptions): Readonly<Record<string, string[]>> {
+  return {
+    '.gitignore': ['node_modules/', `/${dataDir}/`],
+    '.dockerignore': ['.git', 'node_modules', dataDir, '_old', '.venv', 'renv/library', '.env'],
+    '.chapkitignore': [
+      '/_old/',
+      '/service.ts',
+      '/package.json',
+      '/package-lock.json',
+      '/tsconfig.json',
+      '/Dockerfile',
+      '/compose.yml',
+      '/.dockerignore',
+      '/CHAPKIT.md',
+    ],
+  }
+}
+
+const oneLine = (text: string) => text.replace(/\s+/g, ' ').trim()
+const cell = (text: string) => oneLine(text).replaceAll('|', '\\|')

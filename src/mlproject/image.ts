@@ -1,0 +1,83 @@
+import type { Needs } from './environment.ts'
+
+const node = 'node:24-bookworm-slim'
+const r = 'rocker/r2u:24.04'
+const python = 'python:3.13-slim-bookworm'
+
+export interface ImageOptions {
+  /** Image to build on instead of the one that fits. */
+  baseImage: string | null
+  /** Folder of the service's data, below the project. */
+  dataDir: string
+}
+
+/** Image that the Dockerfile builds on. */
+export function baseImageOf(needs: Needs): string {
+  if (needs.r) return r
+  return needs.python ? python : node
+}
+
+/** A Dockerfile: the programs that the commands need, Node, the service, a user without rights. */
+export function toDockerfile(needs: Needs, { baseImage, dataDir }: ImageOptions): string {
+  const image = baseImage ?? baseImageOf(needs)
+  const hasNode = image.startsWith('node:')
+  const parts = [
+    ...(hasNode ? [] : [`FROM ${node} AS node`]),
+    [
+      `FROM ${image}`,
+      ...(hasNode
+        ? []
+        : [
+            'COPY --from=node /usr/local/bin/node /usr/local/bin/node',
+            'COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules',
+            'RUN ln -sf ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm',
+          ]),
+    ].join('\n'),
+    ...installs(needs, image),
+    `WORKDIR /app
+COPY package.json package-lock.json* ./
+RUN npm install --omit=dev --no-audit --no-fund
+COPY . .`,
+    `RUN useradd --system --uid 10001 --create-home service \\
+  && mkdir -p /app/${dataDir} && chown 10001:10001 /app/${dataDir}
+USER 10001`,
+    `ENV HOST=0.0.0.0 PORT=9090 CHAPKIT_DATA_DIR=/app/${dataDir} LOG_FORMAT=json
+EXPOSE 9090
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \\
+  CMD ["node", "-e", "fetch('http://127.0.0.1:9090/health').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "node_modules/chapkit/dist/cli/bin.js", "serve", "service.ts"]`,
+  ]
+  return `${parts.join('\n\n')}\n`
+}
+
+function installs(needs: Needs, image: string): string[] {
+  const parts: string[] = []
+  if (needs.python && !image.startsWith('python:') && image === r) {
+    parts.push(`RUN apt-get update \\
+  && apt-get install -y --no-install-recommends python3 python3-pip python-is-python3 \\
+  && rm -rf /var/lib/apt/lists/*
+ENV PIP_BREAK_SYSTEM_PACKAGES=1`)
+  }
+  if (needs.r && needs.rPackages.length > 0) {
+    const names = needs.rPackages.map((name) => `'${name}'`).join(', ')
+    parts.push(`RUN Rscript -e "options(warn = 2); install.packages(c(${names}))"`)
+  }
+  if (needs.inla) {
+    parts.push(
+      `RUN Rscript -e "options(warn = 2); install.packages('INLA', repos = c(getOption('repos'), INLA = 'https://inla.r-inla-download.org/R/stable'), dependencies = TRUE)"`,
+    )
+  }
+  if (needs.uv || needs.requirements === 'pyproject.toml')
+    parts.push('RUN pip install --no-cache-dir uv')
+  if (needs.requirements === 'requirements.txt') {
+    parts.push(`COPY requirements.txt /tmp/requirements.txt
+RUN pip install --no-cache-dir -r /tmp/requirements.txt`)
+  } else if (needs.requirements === 'pyproject.toml') {
+    parts.push(`COPY pyproject.toml /tmp/pyproject.toml
+RUN uv pip install --system --break-system-packages --no-cache -r /tmp/pyproject.toml`)
+  } else if (needs.pythonPackages.length > 0) {
+    const names = needs.pythonPackages.map((name) => `'${name}'`).join(' ')
+    parts.push(`RUN pip install --no-cache-dir ${names}`)
+  }
+  return parts
+}
