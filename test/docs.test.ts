@@ -113,30 +113,7 @@ testWith('bash', 'curl', 'jq', 'unzip').each(['README.md', 'docs/guides/shell-mo
   async (page) => {
     const cwd = mkdtempSync(join(tmpdir(), 'chapkit-page-'))
     writeFileSync(join(cwd, 'service.ts'), blocks(page, 'ts run')[0]!)
-    const server = spawn(
-      process.execPath,
-      [
-        '--conditions=chapkit-source',
-        join(root, 'src/cli/bin.ts'),
-        'serve',
-        'service.ts',
-        '--port',
-        '0',
-      ],
-      { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LOG_FORMAT: 'json' } },
-    )
-    try {
-      let said = ''
-      const url = await new Promise<string>((resolve, reject) => {
-        const hear = (chunk: Buffer) => {
-          said += chunk
-          const found = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
-          if (found) resolve(found[0])
-        }
-        server.stdout.on('data', hear)
-        server.stderr.on('data', hear)
-        server.on('exit', (code) => reject(new Error(`the service ended with ${code}: ${said}`)))
-      })
+    await whileServing(cwd, ['serve', 'service.ts'], async (url) => {
       const script = blocks(page, 'bash')
         // The service is there already.
         .filter((code) => !/^np[mx] /m.test(code))
@@ -146,14 +123,69 @@ testWith('bash', 'curl', 'jq', 'unzip').each(['README.md', 'docs/guides/shell-mo
       expect(stderr).toBe('')
       expect(status).toBe(0)
       expect(stdout).toBe(blocks(page, '').join(''))
-    } finally {
-      const ended = new Promise((resolve) => server.on('exit', resolve))
-      server.kill('SIGTERM')
-      await ended
-      rmSync(cwd, { recursive: true, force: true })
-    }
+    })
   },
 )
+
+testWith(
+  'bash',
+  'curl',
+  'jq',
+)('the project of the MLproject guide is served, and would be migrated, as it shows', async () => {
+  const page = 'docs/guides/mlproject.md'
+  const cwd = mkdtempSync(join(tmpdir(), 'chapkit-mlproject-'))
+  const [train, predict] = blocks(page, 'sh')
+  writeFileSync(join(cwd, 'MLproject'), blocks(page, 'yaml')[0]!)
+  writeFileSync(join(cwd, 'train.sh'), train!)
+  writeFileSync(join(cwd, 'predict.sh'), predict!)
+  const [printed, plan] = blocks(page, '')
+  await whileServing(cwd, ['mlproject', 'run', '.'], async (url) => {
+    const script = blocks(page, 'bash')
+      .filter((code) => code.includes('curl'))
+      .join('\n')
+      .replaceAll('http://localhost:9090', url)
+    const { stdout, stderr, status } = await shell(script, cwd)
+    expect(stderr).toBe('')
+    expect(status).toBe(0)
+    expect(stdout).toBe(printed)
+    const { stdout: dry } = spawnSync(
+      process.execPath,
+      [...chapkit, 'mlproject', 'migrate', '.', '--dry-run'],
+      { cwd, encoding: 'utf8' },
+    )
+    expect(dry.slice(0, plan!.length)).toBe(plan)
+  })
+})
+
+const chapkit = ['--conditions=chapkit-source', join(root, 'src/cli/bin.ts')]
+
+/** Starts a service in a folder, and ends both when `use` is done with its address. */
+async function whileServing(cwd: string, args: string[], use: (url: string) => Promise<void>) {
+  const server = spawn(process.execPath, [...chapkit, ...args, '--port', '0'], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, LOG_FORMAT: 'json' },
+  })
+  try {
+    let said = ''
+    const url = await new Promise<string>((resolve, reject) => {
+      const hear = (chunk: Buffer) => {
+        said += chunk
+        const found = /http:\/\/127\.0\.0\.1:\d+/.exec(said)
+        if (found) resolve(found[0])
+      }
+      server.stdout.on('data', hear)
+      server.stderr.on('data', hear)
+      server.on('exit', (code) => reject(new Error(`the service ended with ${code}: ${said}`)))
+    })
+    await use(url)
+  } finally {
+    const ended = new Promise((resolve) => server.on('exit', resolve))
+    server.kill('SIGTERM')
+    await ended
+    rmSync(cwd, { recursive: true, force: true })
+  }
+}
 
 function shell(script: string, cwd: string) {
   return new Promise<{ stdout: string; stderr: string; status: number | null }>((resolve) => {

@@ -11,6 +11,8 @@ export interface Needs {
   uv: boolean
   /** Packages of R, as they are named in CRAN. */
   rPackages: string[]
+  /** Whether R looks for packages where renv keeps them. */
+  renv: boolean
   /** INLA is not in CRAN. */
   inla: boolean
   /** File that `pip` or `uv` installs from. */
@@ -25,7 +27,7 @@ export interface Needs {
 export function isTelling(path: string): boolean {
   return (
     /\.(R|r|Rmd|qmd)$/.test(path) ||
-    /^(renv\.lock|requirements\.txt|pyproject\.toml|uv\.lock)$/.test(path) ||
+    /^(renv\.lock|\.Rprofile|requirements\.txt|pyproject\.toml|uv\.lock)$/.test(path) ||
     /^[\w.-]+\.ya?ml$/.test(path)
   )
 }
@@ -63,6 +65,7 @@ export function findNeeds(
     python,
     uv,
     rPackages: [...packages].filter((name) => packageName.test(name)).sort(),
+    renv: /renv\/activate/.test(files.get('.Rprofile') ?? ''),
     inla,
     requirements,
     pythonPackages:

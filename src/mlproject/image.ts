@@ -62,6 +62,7 @@ ENV PIP_BREAK_SYSTEM_PACKAGES=1`)
     const names = needs.rPackages.map((name) => `'${name}'`).join(', ')
     parts.push(`RUN Rscript -e "options(warn = 2); install.packages(c(${names}))"`)
   }
+  if (needs.renv) parts.push('ENV RENV_CONFIG_AUTOLOADER_ENABLED=FALSE')
   if (needs.inla) {
     parts.push(
       `RUN Rscript -e "options(warn = 2); install.packages('INLA', repos = c(getOption('repos'), INLA = 'https://inla.r-inla-download.org/R/stable'), dependencies = TRUE)"`,

@@ -69,10 +69,10 @@ test('the service file has options, commands and what the file says of the model
 })
 
 test('texts of the file stay texts in the service file', () => {
-  const text = 'a\'b"c`d${e}\\n\u2028'
+  const text = 'a\'b"c`d\\n\u2028!'
   const file = `${smallFile}meta_data: { description: ${JSON.stringify(text)} }\n`
   const made = textsOf(file)['service.ts'] ?? ''
-  const [, literal] = /description: (.*),\n/.exec(made) ?? []
+  const [, literal] = /description: (.*?),\n/s.exec(made) ?? []
   expect(new Function(`return ${literal}`)()).toBe(text)
 })
 
@@ -109,7 +109,7 @@ test('what is there already just as it would be written is kept', () => {
   const texts = textsOf(smallFile)
   const { writes, kept } = planMigration(input(smallFile, texts))
   expect(writes).toEqual([])
-  expect(kept.sort()).toEqual(Object.keys(texts).sort())
+  expect([...kept].sort()).toEqual(Object.keys(texts).sort())
 })
 
 test.each<[string, string, Record<string, string>, Partial<MigrationInput>, string]>([
@@ -164,6 +164,13 @@ describe('the Dockerfile', () => {
     })
     expect(text).toContain("install.packages(c('tidyverse', 'yaml'))")
     expect(text).toContain('r-inla-download.org')
+  })
+
+  test('leaves packages of renv to the image, where the scripts are told so', () => {
+    const files = { '.Rprofile': 'source("renv/activate.R")\n', 'renv.lock': '{}' }
+    expect(image('Rscript train.R', files)).toContain('ENV RENV_CONFIG_AUTOLOADER_ENABLED=FALSE')
+    const service = textsOf(withTrain('Rscript train.R'), files)['service.ts']
+    expect(service).toContain("  env: ['RENV_CONFIG_AUTOLOADER_ENABLED'],")
   })
 
   test('has Python with its requirements', () => {

@@ -51,8 +51,9 @@ export function planMigration(input: MigrationInput): Migration {
     )
   const options: FilesOptions = { project, commands, dataDir, version, notes }
 
+  const env = needs.renv ? ['RENV_CONFIG_AUTOLOADER_ENABLED'] : []
   const made = new Map([
-    ['service.ts', toServiceFile(project, commands)],
+    ['service.ts', toServiceFile(project, commands, env)],
     ['package.json', toPackageFile(options)],
     ['tsconfig.json', toTypesFile()],
     ['Dockerfile', toDockerfile(needs, { baseImage, dataDir })],

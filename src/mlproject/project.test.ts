@@ -140,7 +140,7 @@ test('what has no effect is a warning', () => {
   )
   expect(warnings.map(toLine)).toEqual([
     '1 supported_period_type: is not given; the service is one for months',
-    '2 adapters: is not known and has no effect',
+    '2 adapters: has no effect: the scripts find the names of columns that clients send',
     '3 target: has no effect: clients send what is predicted as disease_cases',
     '5 meta_data.contact_email: is left out: Invalid email address',
     '6 meta_data.mood: is not known and has no effect',

@@ -37,6 +37,7 @@ const known = [
   'target',
   'min_prediction_length',
   'max_prediction_length',
+  'adapters',
   ...environments,
 ]
 
@@ -106,6 +107,11 @@ function readEnvironments(reader: Reader): string[] {
 
 function readInfo(reader: Reader, name: string): MLServiceInfoInput {
   const { display_name, description, version, ...model_metadata } = readMetadata(reader)
+  if (reader.get(['adapters']) !== undefined)
+    reader.warn(
+      ['adapters'],
+      'has no effect: the scripts find the names of columns that clients send',
+    )
   const shortest = readLength(reader, 'min_prediction_length')
   const longest = readLength(reader, 'max_prediction_length')
   const target = reader.text(['target'])
@@ -142,9 +148,9 @@ function readMetadata(reader: Reader): Record<string, string> {
     const path: Path = ['meta_data', name]
     const given = reader.get(path)
     if (given === undefined || given === '') continue
-    const value = typeof given === 'number' ? String(given) : given
-    const parsed = (schema as z.ZodType).safeParse(value)
-    if (parsed.success) found[name] = value as string
+    const text = ['string', 'number'].includes(typeof given) ? String(given).trim() : given
+    const parsed = (schema as z.ZodType).safeParse(text)
+    if (parsed.success) found[name] = text as string
     else reader.warn(path, `is left out: ${parsed.error.issues[0]?.message}`)
   }
   return found

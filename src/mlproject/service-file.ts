@@ -5,8 +5,12 @@ import type { MlProject } from './project.ts'
 /** Covariates that a migrated service takes unless a config says otherwise. */
 const covariates = ['rainfall', 'mean_temperature']
 
-/** The text of `service.ts`. */
-export function toServiceFile(project: MlProject, { train, predict, shell }: ServiceCommands) {
+/** The text of `service.ts`; `env` names variables that the commands need besides the usual ones. */
+export function toServiceFile(
+  project: MlProject,
+  { train, predict, shell }: ServiceCommands,
+  env: readonly string[] = [],
+) {
   const fields = project.options.map(
     (option) => `  ${toKey(option.name)}: ${toConfigSource(option)},\n`,
   )
@@ -26,7 +30,7 @@ const runner = new ShellModelRunner({
   trainCommand: ${toSource(train)},
   predictCommand: ${toSource(predict)},
   configFormat: 'chap_core',
-${shell ? '  shell: true,\n' : ''}})
+${shell ? '  shell: true,\n' : ''}${env.length > 0 ? `  env: ${toValue(env, '')},\n` : ''}})
 
 export default new MLServiceBuilder({
   module: import.meta.url,
