@@ -51,10 +51,14 @@ function start(cwd: string, ...args: string[]): ChildProcess {
 }
 
 function chapkit(cwd: string, ...args: string[]) {
+  return chapkitWith({}, cwd, ...args)
+}
+
+function chapkitWith(env: Record<string, string>, cwd: string, ...args: string[]) {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['--conditions=chapkit-source', bin, ...args],
-    { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd, env: { ...environment(), ...env }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
   )
   return { code: status, out: stdout, err: stderr }
 }
@@ -155,7 +159,7 @@ test('mlproject run --data-dir keeps what it stores', async () => {
   expect(await send(`${await address(second)}/api/v1/configs/${id}`)).toMatchObject({ id })
 })
 
-test('migrate writes a service that serve serves, with types that fit', async () => {
+test('migrate writes a service that serve serves', async () => {
   const folder = folderWith(project)
   const migrated = chapkit(folder, 'mlproject', 'migrate', '.', '--yes')
   expect(migrated).toMatchObject({ code: 0 })
@@ -195,6 +199,13 @@ test('the service file that migrate writes has types that fit', () => {
     encoding: 'utf8',
   })
   expect(stdout.split('\n').filter((line) => line.startsWith('test/.docs/mlproject-'))).toEqual([])
+})
+
+test('a setting that cannot be used is named', () => {
+  const folder = folderWith({ MLproject: smallFile })
+  const { code, err } = chapkitWith({ PORT: 'eighty' }, folder, 'mlproject', 'run')
+  expect(code).toBe(1)
+  expect(err).toContain('PORT=eighty')
 })
 
 test.each<[string, Record<string, string>, string[], number, string]>([

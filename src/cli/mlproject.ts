@@ -68,7 +68,7 @@ export function failed(error: unknown): number {
   const reasons =
     error instanceof MlProjectError
       ? error.reasons
-      : [error instanceof Error ? error.message.split('\n')[0] : String(error)]
+      : [error instanceof Error ? error.message : String(error)]
   for (const reason of reasons) console.error(`chapkit: ${reason}`)
   return 1
 }

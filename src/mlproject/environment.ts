@@ -111,7 +111,7 @@ function environmentPackages(files: ProjectFiles, names: readonly string[], note
     if (text === undefined) continue
     let content: unknown
     try {
-      content = parse(text)
+      content = parse(text, { logLevel: 'error' })
     } catch {
       notes.push(`${name} cannot be read: install what it names by hand`)
       continue

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { smallFile, wholeFile } from './fixtures/projects.ts'
@@ -127,6 +128,42 @@ test('a file that multiplies itself is refused', () => {
   const { project, problems } = readProject(`${lines.join('\n')}\n${smallFile}`)
   expect(project).toBeNull()
   expect(problems).toHaveLength(1)
+})
+
+test('whatever the file has, it is read or refused', () => {
+  const lines = wholeFile.split('\n')
+  const odd = fc.oneof(
+    fc.string(),
+    fc.constantFrom(
+      '- a',
+      '? [a]: b',
+      '&a [*a]',
+      '*a',
+      '<<: 3',
+      '!!set {a}',
+      '1: 2',
+      '{',
+      'x: |',
+      '__proto__: {a: 1}',
+    ),
+    fc.jsonValue().map((value) => JSON.stringify(value)),
+  )
+  const edit = fc.record({
+    at: fc.nat({ max: lines.length - 1 }),
+    odd,
+    keepsKey: fc.boolean(),
+  })
+  fc.assert(
+    fc.property(fc.array(edit, { minLength: 1, maxLength: 4 }), (edits) => {
+      const edited = [...lines]
+      for (const { at, odd, keepsKey } of edits)
+        edited[at] = keepsKey ? (edited[at] ?? '').replace(/:.*/, () => `: ${odd}`) : odd
+      const { project, problems } = readProject(edited.join('\n'))
+      expect(project === null).toBe(problems.length > 0)
+      if (project) toConfigSchema(project.options)
+    }),
+    { numRuns: 10_000 },
+  )
 })
 
 test('YAML that cannot be read says where', () => {

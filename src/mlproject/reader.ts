@@ -16,7 +16,13 @@ export type Reader = ReturnType<typeof createReader>
 /** Reads values out of a YAML text. What is wrong is collected, with its line, so that everything is told at once. */
 export function createReader(source: string) {
   const lines = new LineCounter()
-  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false, merge: true })
+  const document = parseDocument(source, {
+    lineCounter: lines,
+    prettyErrors: false,
+    merge: true,
+    // What is odd is told by whoever reads it.
+    logLevel: 'error',
+  })
   const problems: Finding[] = []
   const warnings: Finding[] = []
   let root: unknown

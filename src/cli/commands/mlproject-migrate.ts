@@ -89,8 +89,9 @@ function readFiles(folder: string): Map<string, string> {
       if (entry.isDirectory()) {
         if (depth < maximumDepth && !skipped.test(entry.name)) walk(path, depth + 1)
       } else if (isTelling(path) || onTop.has(path)) {
-        const { size } = statSync(join(folder, path), { throwIfNoEntry: false }) ?? { size: 0 }
-        if (entry.isFile() && size <= maximumBytes)
+        // A link to a file is read like one; one that leads nowhere is not.
+        const found = statSync(join(folder, path), { throwIfNoEntry: false })
+        if (found?.isFile() && found.size <= maximumBytes)
           files.set(path, readFileSync(join(folder, path), 'utf8'))
       }
     }
