@@ -350,6 +350,14 @@ export const mutants: Mutant[] = [
     by: '  useHeadersAndLog(app, options.quiet)\n  if (auth) useAuth(app, auth)\n',
     test: { file: 'test/http/auth.test.ts', name: 'a page of another origin may ask' },
   },
+  {
+    name: 'migration-half-done',
+    breaks: 'a migration that fails in the middle changes nothing',
+    file: 'src/cli/migrate.ts',
+    text: 'for (const step of undo.reverse()) await step()',
+    by: '',
+    test: { file: 'src/cli/migrate.test.ts', name: 'in the middle undoes all of it' },
+  },
 ]
 
 /** How often a text is in another. */
