@@ -37,7 +37,7 @@ for row in rows:
 known = sum(len(own) for own in counts.values())
 if known == 0:
     sys.exit(f"No count is known in disease_cases of {path}")
-print(f"{len(rows)} rows of {len(counts)} locations, {known} known counts", flush=True)
+print(f"{len(rows)} rows of {len(counts)} locations, {known} known counts")
 
 
 def smooth(values):
@@ -99,7 +99,7 @@ locations = {}
 for done, name in enumerate(sorted(counts), 1):
     locations[name] = fit(name)
     size = locations[name]["sizes"][0]
-    print(f"{done} of {len(counts)}: {name}, {len(counts[name])} counts, size {size:.2f}", flush=True)
+    print(f"{done} of {len(counts)}: {name}, {len(counts[name])} counts, size {size:.2f}")
 
 # For locations that are asked about and were not there.
 other = {"means": (overall * np.maximum(shape, 1e-6)).tolist(), "sizes": [1.0] * HORIZONS}

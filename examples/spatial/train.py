@@ -51,7 +51,6 @@ for name in locations:
     print(
         f"{name}: {periods[name]} counts, rate {1e5 * rates[name]:.2f} of 100000 people; "
         f"neighbours {', '.join(beside[name]) or 'none'} with {1e5 * theirs:.2f}",
-        flush=True,
     )
 
 # The shape of the year, smoothed a little, and how many times the usual each year had.
