@@ -42,6 +42,14 @@ test('forecasts weeks, for locations whose names are codes or have letters of th
   const run = await startForecasts(service)
   const prediction = await run.forecast(frames)
   expectForecast(prediction, frames.future)
+
+  const codes = (frame: typeof frames.future) => ({
+    ...frame,
+    data: frame.data.filter(([, location]) => location === '007'),
+  })
+  const alone = { historic: codes(frames.historic), future: codes(frames.future) }
+  expectForecast(await run.forecast(alone), alone.future)
+
   // A wave with its middle at 20 and 40, in the weeks where it rises.
   const [code, name] = medians(prediction)
   expect(code).toBeGreaterThan(10)
