@@ -27,6 +27,8 @@ export interface Platform extends AsyncDisposable {
   newToken: () => string
   /** Folder for what is needed for a while; nobody else uses it. It need not be there. */
   scratch: string
+  /** Files and folders that are the service's own, wherever they lie; some need not be there. */
+  owned: readonly string[]
   /** Chance: from 0 to below 1. */
   random: () => number
   /** False when everything is gone with the process. */
@@ -62,6 +64,7 @@ export async function openPlatform(
       database,
       blobStore,
       scratch: join(settings.tempDir ?? tmpdir(), `chapkit-${shared.newToken()}`),
+      owned: [],
       isDurable: false,
       [Symbol.asyncDispose]: async () => {
         await shared.engine.close()
@@ -84,6 +87,7 @@ export async function openPlatform(
         database,
         blobStore,
         scratch: scratchFolder(file, settings.tempDir),
+        owned: ownedBy(file),
         isDurable: true,
         [Symbol.asyncDispose]: async () => {
           await shared.engine.close()
@@ -112,6 +116,12 @@ function scratchFolder(file: string, tempDir: string | null): string {
   if (tempDir === null) return `${file.replace(/\.[^./]+$/, '')}.runs`
   const name = createHash('sha256').update(file).digest('hex').slice(0, 16)
   return resolve(join(tempDir, `chapkit-${name}`))
+}
+
+/** A database and what SQLite and the lock make beside it. */
+function ownedBy(file: string): string[] {
+  const endings = ['', '-wal', '-shm', '-journal', '.lock', '.lock-journal']
+  return [...endings.map((ending) => file + ending), blobFolder(file)]
 }
 
 /** Path of the database: `:memory:`, a path, or the URL forms that clients of the contract know (`sqlite:///data/x.db`). */

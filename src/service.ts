@@ -207,7 +207,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
           scripts: spec.runner.scripts,
           root: projectOf(spec, spec.runner.scripts.project),
           scratch: platform.scratch,
-          dataDir: platform.isDurable ? settings.dataDir : null,
+          owned: platform.owned,
           ...{ artifacts, blobs, database, version, now, newId, onError },
           environment: options.environment,
           covariates: info.required_covariates,

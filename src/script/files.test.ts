@@ -99,6 +99,7 @@ describe('the files of a project', () => {
   test('are not those of the service itself', () => {
     const root = makeFolder({ 'a.R': '', 'data/x.csv': '', 'other/x.csv': '' })
     expect(paths(root, [join(root, 'data')])).toEqual(['a.R', 'other/x.csv'])
+    expect(paths(root, [join(root, 'data/x.csv')])).toEqual(['a.R', 'other/x.csv'])
     expect(paths(root, [root])).toEqual(['a.R', 'data/x.csv', 'other/x.csv'])
   })
 })

@@ -12,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { decodeUtf8, parseCsv, writeCsv } from '../data/csv.ts'
 import type { FrameJson } from '../data/frame.ts'
 import { canonicalFrameText } from '../data/frame-json.ts'
@@ -43,7 +43,7 @@ const maximumOutput = 512 * 1024 * 1024
 /** A failure that its reader can do something about, told as it is. */
 export class FilesError extends Error {}
 
-/** The files of a project, without those that its rules leave out and those below `except`. Links are followed. */
+/** The files of a project, without those that its rules leave out and those in `except` or below. Links are followed. */
 export function listProject({
   root,
   except,
@@ -53,20 +53,21 @@ export function listProject({
 }): FoundFile[] {
   const rules = projectRules(root)
   const found: FoundFile[] = []
-  const hidden = except.map(real).filter((path) => path !== undefined && path !== real(root))
+  const hidden = new Set(except.map((path) => join(real(dirname(path)) ?? '', basename(path))))
 
   function walk(folder: string, above: readonly string[]) {
     const at = join(root, folder)
     const here = real(at)
     // A link that leads back up would never end.
-    if (here === undefined || above.includes(here) || hidden.includes(here)) return
+    if (here === undefined || above.includes(here) || (folder !== '' && hidden.has(here))) return
     rules.enter(folder)
     for (const entry of inOrder(readdirSync(at, { withFileTypes: true }))) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`
       const kind = kindOf(join(root, path), entry)
       if (kind === 'folder') {
         if (!rules.ignored(`${path}/`)) walk(path, [...above, here])
-      } else if (kind === 'file' && !rules.ignored(path)) found.push(look(root, path, true))
+      } else if (kind === 'file' && !hidden.has(join(here, entry.name)) && !rules.ignored(path))
+        found.push(look(root, path, true))
       if (found.length > maximumFiles) {
         throw new FilesError(
           `Expected at most ${maximumFiles} files in the project; name what does not belong to the model in .chapkitignore`,

@@ -28,9 +28,8 @@ const never = [
   '*.db',
   '*.sqlite',
   '*.sqlite3',
-  '*.db-wal',
-  '*.db-shm',
-  '*.db.lock',
+  '*.db-*',
+  '*.db.lock*',
   '*.blobs/',
   '*.runs/',
 ]

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { counting, startScripts, train } from './fixtures/project.ts'
+import { counting, makeFolder, startScripts, train } from './fixtures/project.ts'
 import { findProcesses } from './leftovers.ts'
 
 describe('training', () => {
@@ -95,6 +95,27 @@ describe('training', () => {
     const files = await service.workspace(id)
     expect(files.get('model.txt')).toBe('second\n')
     expect(files.get('train.sh')).toBe('echo second > model.txt')
+  })
+
+  test('has the data of the project, and none of the service, where both are in one folder', async () => {
+    const project = makeFolder({
+      ...counting,
+      'data/lookup.csv': 'a,b',
+      'train.sh': 'find . -type f',
+    })
+    const service = await startScripts(
+      {},
+      { project },
+      { databaseUrl: join(project, 'data/own.store'), tempDir: null },
+    )
+    const { id } = await service.train()
+    expect([...(await service.workspace(id)).keys()]).toEqual([
+      'config.yml',
+      'data.csv',
+      'data/lookup.csv',
+      'predict.sh',
+      'train.sh',
+    ])
   })
 
   test('twice stores the project once', async () => {

@@ -7,8 +7,8 @@ export interface ScriptsDeps extends Omit<ScriptRunsDeps, 'project' | 'folders' 
   database: ProjectDeps['database']
   /** Folder for the folders of runs; nobody else uses it. */
   scratch: string
-  /** Folder of the service's data, which is no part of a project; null when it keeps none. */
-  dataDir: string | null
+  /** Files and folders of the service, which are no part of a project. */
+  owned: readonly string[]
   onError: (error: unknown, event: string) => void
 }
 
@@ -16,11 +16,11 @@ export type ScriptModels = ReturnType<typeof openScripts>
 
 /** Runs models that are made of commands. */
 export function openScripts(deps: ScriptsDeps) {
-  const { root, scratch, dataDir, blobs, database, newId, onError } = deps
+  const { root, scratch, owned, blobs, database, newId, onError } = deps
   const worker = createFilesWorker()
   const background = createFilesWorker()
   const folders = createFolders({ root: scratch, worker, background, newId, onError })
-  const except = dataDir === null ? [scratch] : [scratch, dataDir]
+  const except = [scratch, ...owned]
   const project = createProject({ root, except, worker, blobs, database })
 
   return {

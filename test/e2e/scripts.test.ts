@@ -57,11 +57,12 @@ test.each([
       await until('it runs', () => runsIn(folder).length > 1)
       await service.request('POST', `/api/v1/jobs/${json.job_id}/$cancel`)
     }
-    const job = await service.reaches(json.job_id, status, 60_000)
+    const job = await service.reaches(json.job_id, status, 180_000)
     expect(job.error).toBe(error)
     await leavesNothing(service, folder)
     expect(memoryOf(service) - resident).toBeLessThan(150 * mebibyte)
   },
+  240_000,
 )
 
 test.each([
