@@ -24,17 +24,24 @@ export interface Task {
   input: unknown
 }
 
-export type TaskResult =
-  | { id: number; output: unknown }
-  | { id: number; error: { message: string; code: string | undefined; isOurs: boolean } }
+/** What the system or a task said; errors lose their class on the way. */
+export interface ThreadError {
+  message: string
+  code: string | undefined
+  path: string | undefined
+  isOurs: boolean
+}
+
+export type TaskResult = { id: number; output: unknown } | { id: number; error: ThreadError }
 
 parentPort?.on('message', ({ id, name, input }: Task) => {
   let result: TaskResult
   try {
     result = { id, output: tasks[name](input as never) }
   } catch (error) {
-    const { message, code } = error as NodeJS.ErrnoException
-    result = { id, error: { message, code, isOurs: error instanceof files.FilesError } }
+    const { message, code, path } = error as NodeJS.ErrnoException
+    const isOurs = error instanceof files.FilesError
+    result = { id, error: { message, code, path, isOurs } }
   }
   parentPort?.postMessage(result)
 })

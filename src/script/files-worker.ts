@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { FilesError } from './files.ts'
-import type { Task, TaskResult, Tasks } from './files-thread.ts'
+import type { Task, TaskResult, Tasks, ThreadError } from './files-thread.ts'
 
 export type FilesWorker = ReturnType<typeof createFilesWorker>
 
@@ -53,6 +53,6 @@ export function createFilesWorker() {
   }
 }
 
-function toError({ message, code, isOurs }: Extract<TaskResult, { error: unknown }>['error']) {
-  return isOurs ? new FilesError(message) : Object.assign(new Error(message), { code })
+function toError({ message, code, path, isOurs }: ThreadError): Error {
+  return isOurs ? new FilesError(message) : Object.assign(new Error(message), { code, path })
 }

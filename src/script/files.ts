@@ -53,6 +53,7 @@ export function listProject({
 }): FoundFile[] {
   const rules = projectRules(root)
   const found: FoundFile[] = []
+  if (real(root) === undefined) throw new FilesError('The folder of the project is not there')
   const hidden = new Set(except.map((path) => join(real(dirname(path)) ?? '', basename(path))))
 
   function walk(folder: string, above: readonly string[]) {

@@ -22,6 +22,7 @@ import type { FilesWorker } from './files-worker.ts'
 import type { Filling, Folders, RunFolder } from './folders.ts'
 import { type CommandEnd, runCommand } from './process.ts'
 import type { createProject } from './project.ts'
+import { toTrouble } from './trouble.ts'
 
 export interface ScriptRunsDeps {
   scripts: Scripts
@@ -482,8 +483,9 @@ async function handled(work: () => Promise<JobOutcome>): Promise<JobOutcome> {
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof FilesError)) throw error
-    return { status: 'failed', error: error.message, traceback: null }
+    const trouble = toTrouble(error)
+    if (!(trouble instanceof FilesError)) throw trouble
+    return { status: 'failed', error: trouble.message, traceback: null }
   }
 }
 

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { createFilesWorker } from './files-worker.ts'
 import { createFolders } from './folders.ts'
 import { createProject, type ProjectDeps } from './project.ts'
@@ -14,9 +15,11 @@ export interface ScriptsDeps extends Omit<ScriptRunsDeps, 'project' | 'folders' 
 
 export type ScriptModels = ReturnType<typeof openScripts>
 
-/** Runs models that are made of commands. */
+/** Runs models that are made of commands. Throws when there is no folder of scripts. */
 export function openScripts(deps: ScriptsDeps) {
   const { root, scratch, owned, blobs, database, newId, onError } = deps
+  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory())
+    throw new Error(`The project of the model has to be a folder, and ${root} is none`)
   const worker = createFilesWorker()
   const background = createFilesWorker()
   const folders = createFolders({ root: scratch, worker, background, newId, onError })
