@@ -6,11 +6,12 @@ import type { Blobs } from '../blob/blobs.ts'
 import type { Queries } from '../db/tables.ts'
 import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
 import type { Claim } from '../job/jobs.ts'
-import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import type { Clock } from '../kernel/clock.ts'
 import type { CodeFile } from './code.ts'
 import type { PredictPayload, TrainPayload } from './ml.ts'
 import { configFile, configYaml, csvEntry, fileEntry, findModel, modelFile } from './model-file.ts'
 import type { ModelHosts, PredictResult, RunEvents, RunOutcome, TrainResult } from './run.ts'
+import { createTrainings, runTimes } from './trainings.ts'
 
 export interface RunsDeps {
   artifacts: Artifacts
@@ -64,19 +65,13 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     return { status: 'failed', error: redact(error), traceback: traceback && redact(traceback) }
   }
 
-  function metadata(configId: string, startedAt: number) {
-    const endedAt = now()
-    return {
-      status: 'success',
-      config_id: configId,
-      started_at: toTimestamp(startedAt),
-      completed_at: toTimestamp(endedAt),
-      duration_seconds: Math.round((endedAt - startedAt) / 10) / 100,
-      exit_code: null,
-      stdout: null,
-      stderr: null,
-    }
-  }
+  const metadata = (configId: string, startedAt: number) => ({
+    status: 'success',
+    ...runTimes(configId, startedAt, now),
+    exit_code: null,
+    stdout: null,
+    stderr: null,
+  })
 
   /** The GeoJSON of a run as a file of its workspace, if it has one. */
   async function geoFile(geo: string | null): Promise<ManifestEntry[]> {
@@ -152,23 +147,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     }
   }
 
-  const trainings = new Map<string, Promise<Training>>()
-
-  /**
-   * The training that a prediction is made with: final, and not to be deleted while the job is active. Those used last are
-   * remembered; that a model is still there, every submit asks.
-   */
-  function getTraining(id: string): Promise<Training> {
-    const known = trainings.get(id)
-    const found = known ?? artifacts.getRow(id).then(readTraining)
-    trainings.delete(id)
-    trainings.set(id, found)
-    if (known) return known
-    found.catch(() => trainings.delete(id))
-    const [oldest] = trainings.keys()
-    if (trainings.size > trainingsKept && oldest !== undefined) trainings.delete(oldest)
-    return found
-  }
+  const getTraining = createTrainings(artifacts, readTraining, trainingsKept)
 
   async function readTraining(row: ArtifactRow): Promise<Training> {
     const lineage = JSON.parse(row.lineage ?? '{}') as TrainingLineage

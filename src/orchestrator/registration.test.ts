@@ -131,7 +131,7 @@ describe('a registration', () => {
     await pass()
     await until(() => time.next())
     expect(methods()).toBe('POST PUT POST')
-    expect(orchestrator.service(id)).toBeDefined()
+    expect(orchestrator.service(id)).toMatchObject({ url })
     expect(events()).toEqual(['registration.success', 'registration.lost', 'registration.success'])
   })
 

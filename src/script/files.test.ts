@@ -125,8 +125,11 @@ describe('a copy', () => {
   test('of a project that has been changed since it was listed is refused', () => {
     const root = makeFolder({ a: '1' })
     const files = listProject({ root, except: [] })
+    const copy = () => placeProject({ root, folder: join(makeFolder(), 'work'), files })
     writeFileSync(join(root, 'a'), '2')
-    expect(placeProject({ root, folder: join(makeFolder(), 'work'), files })).toBe(false)
+    expect(copy()).toBe(false)
+    remove({ path: join(root, 'a') })
+    expect(copy()).toBe(false)
   })
 
   test('tells by its stamp whether anything was written to it', () => {

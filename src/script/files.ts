@@ -156,18 +156,18 @@ export function placeProject({
   folder: string
   files: readonly FoundFile[]
 }): FoundFile[] | false {
-  const placed = place({
-    folder,
-    files: files.map(({ path, mode }) => ({ path, mode, source: { path: join(root, path) } })),
-  })
-  const isSame = files.every(({ path, stamp }) => {
-    try {
-      return look(root, path, true).stamp === stamp
-    } catch {
-      return false
-    }
-  })
-  return isSame && placed
+  const isSame = () => files.every(({ path, stamp }) => look(root, path, true).stamp === stamp)
+  try {
+    const placed = place({
+      folder,
+      files: files.map(({ path, mode }) => ({ path, mode, source: { path: join(root, path) } })),
+    })
+    return isSame() && placed
+  } catch (error) {
+    // A file of it has gone meanwhile.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
 }
 
 /** Writes a frame as CSV. */

@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import type { FoundFile } from './files.ts'
 import type { FilesWorker } from './files-worker.ts'
 
+/** What a folder was to be filled with is no longer as it was. */
+export class ContentChanged extends Error {}
+
 /** What a folder is filled with before a run. */
 export interface Filling {
   /** Names the content: equal keys, equal files. */
@@ -57,15 +60,18 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
   const spares = new Map<string, Spare>()
   let isClosed = false
 
+  /** What cannot be removed now is tried again at the next start. */
+  const removeAt = (path: string): Promise<void> =>
+    background
+      .run('remove', { path })
+      .catch((error: unknown) => onError(error, 'script.folder.left'))
+
   async function make(by: FilesWorker, { fill }: Filling): Promise<RunFolder> {
     const id = newId()
     const place = join(root, id)
     const work = join(place, 'work')
     const temp = join(place, 'tmp')
-    const remove = () =>
-      background.run('remove', { path: place }).catch((error: unknown) => {
-        if (!isClosed) onError(error, 'script.folder.left')
-      })
+    const remove = () => removeAt(place)
     try {
       await mkdir(work, { recursive: true, mode: 0o700 })
       await mkdir(temp)
@@ -96,7 +102,7 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
     async clear(): Promise<number> {
       const ended = await worker.run('endProcesses', { run: `${owner}-` })
       const left = await readdir(root).catch(() => [])
-      for (const name of left) await background.run('remove', { path: join(root, name) })
+      for (const name of left) await removeAt(join(root, name))
       return ended
     },
 
@@ -115,8 +121,11 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
       dropSpare(kind)
       const timer = setTimeout(() => dropSpare(kind), unusedMs)
       timer.unref()
-      // Without a spare a run makes its own: nothing is lost but time.
-      const folder = make(background, filling).catch(() => null)
+      // Without it a run makes its own, and meets the trouble itself if that is still there.
+      const folder = make(background, filling).catch((error: unknown) => {
+        if (!(error instanceof ContentChanged)) onError(error, 'script.folder.unready')
+        return null
+      })
       spares.set(kind, { key: filling.key, folder, timer })
     },
 
@@ -128,7 +137,7 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
       })
       spares.clear()
       await Promise.all(folders)
-      await background.run('remove', { path: root }).catch(() => {})
+      await removeAt(root)
     },
   }
 }

@@ -7,7 +7,7 @@ import { sha256 } from '../blob/blobs.ts'
 import type { Database } from '../db/database.ts'
 import { FilesError, type FoundFile } from './files.ts'
 import type { FilesWorker } from './files-worker.ts'
-import type { Filling } from './folders.ts'
+import { ContentChanged, type Filling } from './folders.ts'
 
 export interface ProjectDeps {
   root: string
@@ -88,7 +88,7 @@ export function createProject({ root, except, worker, blobs, database }: Project
     key,
     async fill(by, folder) {
       const placed = await by.run('placeProject', { root, folder, files })
-      if (placed === false) throw new ProjectChanged()
+      if (placed === false) throw new ContentChanged()
       return placed
     },
   })
@@ -108,7 +108,7 @@ export function createProject({ root, except, worker, blobs, database }: Project
           return await use(await store(files, job))
         } catch (error) {
           const { code } = error as NodeJS.ErrnoException
-          const hasChanged = error instanceof ProjectChanged || code === 'ENOENT'
+          const hasChanged = error instanceof ContentChanged || code === 'ENOENT'
           if (!hasChanged) throw error
           if (attempt === attempts) {
             throw new FilesError(
@@ -122,5 +122,3 @@ export function createProject({ root, except, worker, blobs, database }: Project
     },
   }
 }
-
-class ProjectChanged extends Error {}

@@ -9,11 +9,12 @@ import type { Blobs, StagedBlob } from '../blob/blobs.ts'
 import type { Queries } from '../db/tables.ts'
 import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
 import type { Claim } from '../job/jobs.ts'
-import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import type { Clock } from '../kernel/clock.ts'
 import type { PredictPayload, TrainPayload } from '../ml/ml.ts'
 import { configFile, csvEntry, fileEntry } from '../ml/model-file.ts'
 import type { FrameFacts } from '../ml/run.ts'
 import type { Command, FilePlaceholder, Scripts } from '../ml/runner.ts'
+import { createTrainings, runTimes } from '../ml/trainings.ts'
 import { toArguments } from './command.ts'
 import { configFileBytes } from './config-file.ts'
 import { scriptEnvironment } from './environment.ts'
@@ -209,19 +210,13 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     status: 'success' | 'failed'
   }
 
-  function metadata({ configId, startedAt, end, status }: Frame) {
-    const endedAt = now()
-    return {
-      status,
-      config_id: configId,
-      started_at: toTimestamp(startedAt),
-      completed_at: toTimestamp(endedAt),
-      duration_seconds: Math.round((endedAt - startedAt) / 10) / 100,
-      exit_code: end.exitCode,
-      stdout: end.stdout,
-      stderr: end.stderr,
-    }
-  }
+  const metadata = ({ configId, startedAt, end, status }: Frame) => ({
+    status,
+    ...runTimes(configId, startedAt, now),
+    exit_code: end.exitCode,
+    stdout: end.stdout,
+    stderr: end.stderr,
+  })
 
   const content = ({ staged, size }: Workspace) => ({
     ...{ staged, kind: 'workspace' as const, type: workspaceMediaType, size },
@@ -301,20 +296,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     return { status: 'failed', error: tell('train', end), traceback: null, along }
   }
 
-  const trainings = new Map<string, Promise<Training>>()
-
-  /** The training that a prediction is made with: final, and not to be deleted while the job is active. */
-  function getTraining(id: string): Promise<Training> {
-    const known = trainings.get(id)
-    const found = known ?? artifacts.getRow(id).then(readTraining)
-    trainings.delete(id)
-    trainings.set(id, found)
-    if (known) return known
-    found.catch(() => trainings.delete(id))
-    const [oldest] = trainings.keys()
-    if (trainings.size > trainingsKept && oldest !== undefined) trainings.delete(oldest)
-    return found
-  }
+  const getTraining = createTrainings(artifacts, readTraining, trainingsKept)
 
   async function readTraining(row: ArtifactRow): Promise<Training> {
     const { config } = JSON.parse(row.lineage ?? '{}') as { config: Record<string, unknown> }
