@@ -1,8 +1,12 @@
+import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import * as files from './files.ts'
 import { endProcesses } from './leftovers.ts'
 
 // The program of a thread for files: one task in, one result out, in the order in which they come.
+
+/** As scripts and hosts: `/health` is answered while files are copied. */
+const niceness = 10
 
 /** What the thread can be asked for. */
 export const tasks = {
@@ -33,6 +37,9 @@ export interface ThreadError {
 }
 
 export type TaskResult = { id: number; output: unknown } | { id: number; error: ThreadError }
+
+// On Linux this is the priority of the calling thread; elsewhere it would be that of the whole service.
+if (parentPort && process.platform === 'linux') setPriority(0, niceness)
 
 parentPort?.on('message', ({ id, name, input }: Task) => {
   let result: TaskResult

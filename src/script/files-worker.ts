@@ -31,16 +31,20 @@ export function createFilesWorker() {
   }
 
   return {
-    /** Rejects with a `FilesError` where its reader can do something, else with what the system said. */
+    /**
+     * Rejects with a `FilesError` where its reader can do something, else with what the system said. `handedOver` goes to the
+     * thread without a copy: nobody else may use it any more.
+     */
     run<Name extends keyof Tasks>(
       name: Name,
       input: Parameters<Tasks[Name]>[0],
+      handedOver: readonly ArrayBuffer[] = [],
     ): Promise<ReturnType<Tasks[Name]>> {
       thread ??= start()
       const id = ++lastId
       const answer = Promise.withResolvers<unknown>()
       waiting.set(id, answer)
-      thread.postMessage({ id, name, input } satisfies Task)
+      thread.postMessage({ id, name, input } satisfies Task, handedOver)
       return answer.promise as Promise<ReturnType<Tasks[Name]>>
     },
 

@@ -3,6 +3,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FoundFile } from './files.ts'
 import type { FilesWorker } from './files-worker.ts'
+import { spreadFolders } from './spread.ts'
 
 /** What a folder was to be filled with is no longer as it was. */
 export class ContentChanged extends Error {}
@@ -59,6 +60,21 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
   const owner = createHash('sha256').update(root).digest('hex').slice(0, 16)
   const spares = new Map<string, Spare>()
   let isClosed = false
+  let rootMade: Promise<void> | undefined
+
+  async function makeRoot(): Promise<void> {
+    await mkdir(root, { recursive: true, mode: 0o700 })
+    await spreadFolders(root)
+  }
+
+  /** There, and prepared once; should somebody remove it later, folders of runs are made without that. */
+  const ensureRoot = (): Promise<void> => {
+    rootMade ??= makeRoot().catch((error: unknown) => {
+      rootMade = undefined
+      throw error
+    })
+    return rootMade
+  }
 
   /** What cannot be removed now is tried again at the next start. */
   const removeAt = (path: string): Promise<void> =>
@@ -73,6 +89,7 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
     const temp = join(place, 'tmp')
     const remove = () => removeAt(place)
     try {
+      await ensureRoot()
       await mkdir(work, { recursive: true, mode: 0o700 })
       await mkdir(temp)
       const placed = await fill(by, work)

@@ -61,8 +61,8 @@ const tailLength = 2000
 const noProcessPauseMs = 2000
 /** How many trainings are remembered for the predictions to come. */
 const trainingsKept = 20
-/** Blobs that are looked up at the same time. */
-const lookups = 64
+/** Blobs that are read in one go: small ones come from the database, and others wait for their turn meanwhile. */
+const lookups = 16
 
 interface Training {
   /** Hash of its manifest. */
@@ -321,7 +321,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
           ...(derive && { derive }),
         })),
       )
-      placed.push(...(await by.run('place', { folder, files })))
+      placed.push(...(await by.run('place', { folder, files }, ownBuffers(files))))
     }
     return placed
   }
@@ -458,6 +458,15 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   }
 
   return { train, predict }
+}
+
+/** The memory of bytes that have one of their own, as those read from the database do. */
+function ownBuffers(files: readonly PlacedFile[]): ArrayBuffer[] {
+  return files.flatMap(({ source }) => {
+    if (!('bytes' in source)) return []
+    const { buffer, byteLength } = source.bytes
+    return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : []
+  })
 }
 
 /** A failure that its author can do something about becomes the job's; what the system says goes on to whoever asked. */
