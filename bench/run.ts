@@ -18,6 +18,7 @@ import { isMet, median, type Program, type Result } from './measure.ts'
 import { bigFrames } from './programs/big-frames.ts'
 import { bodyBlock } from './programs/body-block.ts'
 import { coldStart } from './programs/cold-start.ts'
+import { commandLine } from './programs/command-line.ts'
 import { configs } from './programs/configs.ts'
 import { health } from './programs/health.ts'
 import { healthTraining } from './programs/health-training.ts'
@@ -64,6 +65,7 @@ const programs: readonly Program[] = [
   monitoring,
   openapi,
   importTime,
+  commandLine,
 ]
 
 const resultsFile = join(root, 'bench', 'RESULTS.md')
