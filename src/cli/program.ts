@@ -1,0 +1,78 @@
+import { styleText } from 'node:util'
+import { type Argument, Command } from 'commander'
+import { version } from '../version.ts'
+import { backupCommand, restoreCommand } from './definitions/backup.ts'
+import type { Definition, Run } from './definitions/define.ts'
+import {
+  mlprojectCommand,
+  mlprojectMigrateCommand,
+  mlprojectRunCommand,
+} from './definitions/mlproject.ts'
+import { serveCommand } from './definitions/serve.ts'
+import { exitCatalogue } from './exit.ts'
+
+/** The commands, in the order in which help and reference show them. */
+const groups: Readonly<Record<string, readonly Definition[]>> = {
+  'Serve a model:': [serveCommand, mlprojectCommand],
+  'Look after a service:': [backupCommand, restoreCommand],
+}
+
+/** Commands that go by another name now; they still work. */
+const hidden: readonly Definition[] = [mlprojectRunCommand, mlprojectMigrateCommand]
+
+/**
+ * The tree of commands. It costs only commander and the definitions; what a command does is imported when it is run. `run`
+ * hears of the command that is called; without it nothing happens, as for the reference.
+ */
+export function createProgram(run: Run = async () => {}): Command {
+  const program = new Command('chapkit')
+    .description('Turns a model into a production web service')
+    .usage('<command> [options]')
+    .version(version, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show the help of a command')
+    .showHelpAfterError('(add --help for what is possible)')
+    .configureHelp({
+      // Taken away by commander where there is no terminal, or NO_COLOR.
+      styleTitle: (title) => styleText('bold', title, { validateStream: false }),
+      subcommandTerm: (command) =>
+        [command.name(), ...command.registeredArguments.map(toTerm)].join(' '),
+    })
+    .configureOutput({ outputError: (text, write) => write(toLine(text)) })
+    .exitOverride()
+
+  for (const [group, definitions] of Object.entries(groups))
+    for (const define of definitions) program.addCommand(define(run).helpGroup(group))
+  for (const define of hidden) program.addCommand(define(run), { hidden: true })
+  inherit(program)
+  return program.addHelpText('after', () => `\nExit codes:\n${exitCodes()}`)
+}
+
+/** Commands that were made before they were added know nothing of how the program speaks and ends. */
+function inherit(parent: Command) {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent)
+    inherit(command)
+  }
+}
+
+function toTerm(argument: Argument): string {
+  const name = argument.name() + (argument.variadic ? '...' : '')
+  return argument.required ? `<${name}>` : `[${name}]`
+}
+
+function exitCodes(): string {
+  return Object.values(exitCatalogue)
+    .map(({ code, about }) => `  ${String(code).padEnd(5)}${about}`)
+    .join('\n')
+}
+
+/** What commander says of a command line that it does not understand, in the form of every other error. */
+function toLine(text: string): string {
+  return text
+    .replace(/^error: /, 'chapkit: ')
+    .replace(
+      /^chapkit: (?:option|command-argument) '(?:-\w, )?([^ ']+).*?' argument '.*?' is invalid\. /s,
+      'chapkit: $1: ',
+    )
+}
