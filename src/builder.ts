@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Hierarchy, mlHierarchy } from './artifact/schema.ts'
 import { type AuthOptions, toAuthSpec } from './auth/options.ts'
-import { BaseConfig } from './config/schema.ts'
+import { BaseConfig, type BaseConfigInput } from './config/schema.ts'
 import { defineService, type Service } from './definition.ts'
 import type { EntityDefinition } from './entity/define.ts'
 import type { CrudVerbs, FastifyInstance } from './http/routes.ts'
@@ -20,8 +20,10 @@ import {
   defaultPrefixes,
   type Feature,
   type Parts,
+  type PlainTypes,
   type Prefixes,
   type ServiceSpec,
+  type ServiceTypes,
 } from './spec.ts'
 import type { HealthCheck } from './system/health.ts'
 import {
@@ -38,9 +40,9 @@ export interface BuilderOptions<Info> {
   module?: string
 }
 
-export interface ConfigOptions {
+export interface ConfigOptions<Config = unknown, Input = unknown> {
   /** Schema of a config's `data`. @default BaseConfig */
-  schema?: ConfigSchema
+  schema?: ConfigSchema<Config, Input>
   prefix?: string
   /** Verbs to leave out are set to false. @default all */
   verbs?: Partial<CrudVerbs>
@@ -69,9 +71,13 @@ type Needs<Self, Has extends Feature, Need extends Feature> = [Need] extends [Ha
  * Builds a service that answers what it is, and whatever is added to it. Each method returns the builder; `build` checks the
  * whole and opens nothing.
  */
-export class BaseServiceBuilder<Has extends Feature = never> {
-  /** Only for the types: the features so far. */
+export class BaseServiceBuilder<
+  Has extends Feature = never,
+  Types extends ServiceTypes = PlainTypes,
+> {
+  /** Only for the types: the features so far, and what clients have to know. */
   declare protected readonly features: Has
+  declare protected readonly types: Types
   protected spec: ServiceSpec
 
   constructor({ info, module }: BuilderOptions<ServiceInfoInput | MLServiceInfoInput>) {
@@ -168,12 +174,15 @@ export class BaseServiceBuilder<Has extends Feature = never> {
   }
 
   /** An entity of the user's own: see `defineEntity`. */
-  withEntity<Row, Input>(definition: EntityDefinition<Row, Input>): this {
+  withEntity<Row, Input, Name extends string>(
+    definition: EntityDefinition<Row, Input, Name>,
+  ): BaseServiceBuilder<Has, WithEntity<Types, Name, Row, Input>> {
     assertPrefix(definition.path)
     if (this.spec.entities.some(({ name }) => name === definition.name)) {
       throw new Error(`There is an entity named "${definition.name}" already`)
     }
-    return this.set({ entities: [...this.spec.entities, definition as EntityDefinition<unknown>] })
+    const entities = [...this.spec.entities, definition as EntityDefinition<unknown>]
+    return this.set({ entities }) as never
   }
 
   /** Routes of the user's own: a Fastify plugin that is given the running parts. They ask for `service:use` unless they say otherwise. */
@@ -236,12 +245,12 @@ export class BaseServiceBuilder<Has extends Feature = never> {
     return this.set({ onShutdown: [...this.spec.onShutdown, hook] })
   }
 
-  withJobs(prefix?: string): WithFeature<this, Has, 'jobs'> {
+  withJobs(prefix?: string): WithFeature<this, Has, Types, 'jobs'> {
     return this.set({ jobs: true }).at('jobs', prefix) as never
   }
 
   /** A definition of the service; nothing is open yet. Throws when parts of it do not fit together. */
-  build(): Service<Has> {
+  build(): Service<Has, Types> {
     const { runner, config, artifacts, jobs, info } = this.spec
     if (artifacts?.linking && !config) {
       throw new Error('Linking artifacts to configs needs configs: add withConfig()')
@@ -265,7 +274,7 @@ export class BaseServiceBuilder<Has extends Feature = never> {
         )
       }
     }
-    return defineService<Has>(this.spec)
+    return defineService<Has, Types>(this.spec)
   }
 
   protected set(changes: Partial<ServiceSpec>): this {
@@ -279,17 +288,49 @@ export class BaseServiceBuilder<Has extends Feature = never> {
 }
 
 /** The same builder, known to have a feature more. */
-type WithFeature<Self, Has extends Feature, More extends Feature> =
-  Self extends ServiceBuilder<Has> ? ServiceBuilder<Has | More> : BaseServiceBuilder<Has | More>
+type WithFeature<Self, Has extends Feature, Types extends ServiceTypes, More extends Feature> =
+  Self extends ServiceBuilder<Has, Types>
+    ? ServiceBuilder<Has | More, Types>
+    : BaseServiceBuilder<Has | More, Types>
+
+/** What a service tells its clients, with an entity more. */
+type WithEntity<Types extends ServiceTypes, Name extends string, Row, Input> = {
+  config: Types['config']
+  entities: Types['entities'] & Record<Name, { row: Row; input: Input }>
+}
+
+/** The same with configs of another schema. */
+type WithConfig<Types extends ServiceTypes, Config, Input> = {
+  config: { input: ConfigInput<Config, Input>; output: Config }
+  entities: Types['entities']
+}
+
+/** What may be sent, where the schema only says what comes out: any part of it. */
+type ConfigInput<Config, Input> = unknown extends Input ? Partial<Config> : Input
+
+/** Configs are the model's own unless they were given a schema. */
+type WithModel<
+  Types extends ServiceTypes,
+  Config,
+  Input,
+> = BaseConfigInput extends Types['config']['input'] ? WithConfig<Types, Config, Input> : Types
 
 /** Builds a service of configs, artifacts, jobs and, with all of these, a model. */
-export class ServiceBuilder<Has extends Feature = never> extends BaseServiceBuilder<Has> {
+export class ServiceBuilder<
+  Has extends Feature = never,
+  Types extends ServiceTypes = PlainTypes,
+> extends BaseServiceBuilder<Has, Types> {
+  override withEntity<Row, Input, Name extends string>(
+    definition: EntityDefinition<Row, Input, Name>,
+  ): ServiceBuilder<Has, WithEntity<Types, Name, Row, Input>> {
+    return super.withEntity(definition) as never
+  }
+
   /** Named configurations, validated by a schema. */
-  withConfig({
-    schema = BaseConfig,
-    prefix,
-    verbs,
-  }: ConfigOptions = {}): ServiceBuilder<Has | 'config'> {
+  withConfig<Config = BaseConfig, Input = BaseConfigInput>(
+    options: ConfigOptions<Config, Input> = {},
+  ): ServiceBuilder<Has | 'config', WithConfig<Types, Config, Input>> {
+    const { schema = BaseConfig, prefix, verbs } = options
     return this.set({ config: { schema, verbs: { ...allVerbs, ...verbs } } }).at(
       'configs',
       prefix,
@@ -297,7 +338,7 @@ export class ServiceBuilder<Has extends Feature = never> extends BaseServiceBuil
   }
 
   /** Trees of artifacts. */
-  withArtifacts(options: ArtifactOptions = {}): ServiceBuilder<Has | 'artifacts'> {
+  withArtifacts(options: ArtifactOptions = {}): ServiceBuilder<Has | 'artifacts', Types> {
     const { hierarchy = mlHierarchy, linking = false, prefix, verbs } = options
     return this.set({
       artifacts: { hierarchy, linking, verbs: { ...allVerbs, ...verbs } },
@@ -305,11 +346,11 @@ export class ServiceBuilder<Has extends Feature = never> extends BaseServiceBuil
   }
 
   /** Training and predicting. Needs configs, artifacts and jobs. */
-  withMl<Config, Model>(
-    this: Needs<ServiceBuilder<Has>, Has, 'config' | 'artifacts' | 'jobs'>,
-    runner: ModelRunner<Config, Model>,
+  withMl<Config, Model, Input>(
+    this: Needs<ServiceBuilder<Has, Types>, Has, 'config' | 'artifacts' | 'jobs'>,
+    runner: ModelRunner<Config, Model, Input>,
     prefix?: string,
-  ): ServiceBuilder<Has | 'ml'> {
+  ): ServiceBuilder<Has | 'ml', WithModel<Types, Config, Input>> {
     const builder = this as unknown as ServiceBuilder<Has>
     const { config } = builder.spec
     return builder
@@ -323,15 +364,20 @@ export class ServiceBuilder<Has extends Feature = never> extends BaseServiceBuil
   }
 }
 
-export interface MLBuilderOptions<Config, Model> extends BuilderOptions<MLServiceInfoInput> {
-  runner: ModelRunner<Config, Model>
+export interface MLBuilderOptions<Config, Model, Input = unknown>
+  extends BuilderOptions<MLServiceInfoInput> {
+  runner: ModelRunner<Config, Model, Input>
   /** Names of the levels of artifact trees. */
   hierarchy?: Hierarchy
 }
 
 /** Builds a service around a model, with all that such a service needs: health, system, configs, artifacts, jobs, logging. */
-export class MLServiceBuilder<Config = unknown, Model = unknown> extends ServiceBuilder<Feature> {
-  constructor({ info, module, runner, hierarchy }: MLBuilderOptions<Config, Model>) {
+export class MLServiceBuilder<
+  Config = unknown,
+  Model = unknown,
+  Input = unknown,
+> extends ServiceBuilder<Feature, WithConfig<PlainTypes, Config, Input>> {
+  constructor({ info, module, runner, hierarchy }: MLBuilderOptions<Config, Model, Input>) {
     super({ info, ...(module !== undefined && { module }) })
     this.withLogging().withHealth().withSystem()
     this.withJobs()

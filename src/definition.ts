@@ -8,7 +8,7 @@ import {
   type Settings,
   withoutSecrets,
 } from './settings.ts'
-import type { Feature, Parts, ServiceSpec } from './spec.ts'
+import type { Feature, Parts, ServiceSpec, ServiceTypes } from './spec.ts'
 
 /** How a service is started, beyond what the environment says. */
 export interface StartOptions extends Partial<Settings> {
@@ -30,7 +30,8 @@ export interface ListenOptions extends StartOptions {
  * A service as a value: nothing is open until it is started. `listen` opens a socket, `start` and `inject` do without,
  * `close` (or `await using`) ends it.
  */
-export interface Service<Has extends Feature = Feature> extends AsyncDisposable {
+export interface Service<Has extends Feature = Feature, Types extends ServiceTypes = ServiceTypes>
+  extends AsyncDisposable {
   readonly spec: ServiceSpec
   /** Opens database and models, without a socket. Starting a service that runs changes nothing. */
   start(options?: StartOptions): Promise<Parts<Has>>
@@ -40,9 +41,13 @@ export interface Service<Has extends Feature = Feature> extends AsyncDisposable 
   inject(request: string | InjectOptions): Promise<LightMyRequestResponse>
   /** Drains and closes. */
   close(): Promise<void>
+  /** Only for the types, of which `Client` is made. */
+  readonly '~api'?: { features: Record<Has, true>; types: Types }
 }
 
-export function defineService<Has extends Feature>(spec: ServiceSpec): Service<Has> {
+export function defineService<Has extends Feature, Types extends ServiceTypes>(
+  spec: ServiceSpec,
+): Service<Has, Types> {
   let starting: Promise<RunningService> | undefined
   let settings: Settings | undefined
 

@@ -3,6 +3,7 @@ import type { Hierarchy } from './artifact/schema.ts'
 import type { AuthSpec } from './auth/options.ts'
 import type { Blobs } from './blob/blobs.ts'
 import type { Configs } from './config/configs.ts'
+import type { BaseConfig, BaseConfigInput } from './config/schema.ts'
 import type { Database } from './db/database.ts'
 import type { EntityDefinition, EntityOperations } from './entity/define.ts'
 import type { CrudVerbs } from './http/routes.ts'
@@ -16,6 +17,24 @@ import type { WebAppSource } from './webapp/schema.ts'
 
 /** What a service can be made of beyond the base. */
 export type Feature = 'config' | 'artifacts' | 'jobs' | 'ml'
+
+/**
+ * What a client has to know of a service besides its features, as types alone: the builders gather it, and nothing of it is
+ * there at run time. `Client` reads it.
+ */
+export interface ServiceTypes {
+  /** `data` of a config, as it is sent and as it is answered. */
+  config: { input: unknown; output: unknown }
+  /** Entities of the user's own, by name. */
+  entities: Record<string, { row: unknown; input: unknown }>
+}
+
+/** Of a service with nothing of its own. */
+export interface PlainTypes {
+  config: { input: BaseConfigInput; output: BaseConfig }
+  // biome-ignore lint/complexity/noBannedTypes: no entity has been added yet
+  entities: {}
+}
 
 interface FeatureParts {
   config: { configs: Configs }

@@ -24,6 +24,7 @@ const mayImport: Record<string, readonly string[]> = {
   ml: ['artifact', 'blob', 'config', 'data', 'db', 'http', 'idempotency', 'job'],
   host: ['data', 'ml'],
   script: ['artifact', 'blob', 'config', 'data', 'db', 'job', 'ml'],
+  client: ['artifact', 'config', 'data', 'job', 'ml', 'spec.ts', 'system'],
   monitor: ['http'],
   orchestrator: ['settings.ts'],
   server: ['http', 'permissions.ts', 'settings.ts'],

@@ -16,6 +16,8 @@ export const BaseConfig = z.looseObject({
     .meta({ title: 'Additional Continuous Covariates' }),
 })
 export type BaseConfig = z.infer<typeof BaseConfig>
+/** A config as it may be sent: what has a default can be left out. */
+export type BaseConfigInput = z.input<typeof BaseConfig>
 
 /** A config as a client sends it; `data` is checked against the service's own schema. */
 export const ConfigIn = z.object({

@@ -44,8 +44,8 @@ export interface EntityDeps {
 }
 
 /** A user's own entity: its table and migrations, its rules and its routes. */
-export interface EntityDefinition<Row, Input = unknown> {
-  readonly name: string
+export interface EntityDefinition<Row, Input = unknown, Name extends string = string> {
+  readonly name: Name
   readonly path: string
   readonly migrations: Record<string, Migration>
   /** Reading its rows in a transaction, say in a rule of another entity or beside a write of one's own. */
@@ -54,6 +54,8 @@ export interface EntityDefinition<Row, Input = unknown> {
     operations: EntityOperations<Row, Input>
     routes: EntityPlugin
   }
+  /** Only for the types: what clients send and get. */
+  readonly '~types'?: { row: Row; input: Input }
 }
 
 /**
@@ -69,11 +71,12 @@ export interface EntityDefinition<Row, Input = unknown> {
  * })
  * ```
  */
-export function defineEntity<const Schema extends EntitySchema>(
-  options: EntityOptions<Schema>,
+export function defineEntity<const Schema extends EntitySchema, const Name extends string>(
+  options: EntityOptions<Schema> & { name: Name },
 ): EntityDefinition<
   EntityRow<StandardSchemaV1.InferOutput<Schema>>,
-  EntityInput<StandardSchemaV1.InferInput<Schema>>
+  EntityInput<StandardSchemaV1.InferInput<Schema>>,
+  Name
 > {
   const { name, schema, path = `/api/v1/${name}s`, migrations = {}, verbs } = options
   assertName(name)

@@ -1,4 +1,4 @@
-import { BaseConfig } from '../config/schema.ts'
+import { BaseConfig, type BaseConfigInput } from '../config/schema.ts'
 import type { DataFrame } from '../data/frame.ts'
 import type {
   ConfigSchema,
@@ -10,12 +10,12 @@ import type {
   ValueRunner,
 } from './runner.ts'
 
-export interface FunctionalModelOptions<Config, Model> {
+export interface FunctionalModelOptions<Config, Model, Input = unknown> {
   /**
    * Schema of the model's config; extend `BaseConfig`.
    * @default BaseConfig
    */
-  config?: ConfigSchema<Config>
+  config?: ConfigSchema<Config, Input>
   /** Fits a model to data. What it returns is stored and given to `onPredict`. */
   onTrain: (context: TrainContext<Config>) => Model | Promise<Model>
   /** Asks a model: a frame with `time_period`, `location` and `sample_0`, `sample_1`, … */
@@ -41,13 +41,13 @@ export interface FunctionalModelOptions<Config, Model> {
  * })
  * ```
  */
-export class FunctionalModelRunner<Config = BaseConfig, Model = unknown>
-  implements ValueRunner<Config, Model>
+export class FunctionalModelRunner<Config = BaseConfig, Model = unknown, Input = BaseConfigInput>
+  implements ValueRunner<Config, Model, Input>
 {
   readonly contract = 1
   readonly keeps = 'value'
   readonly inputs = 'forecast'
-  readonly config: ConfigSchema<Config>
+  readonly config: ConfigSchema<Config, Input>
   readonly train: ValueRunner<Config, Model>['train']
   readonly predict: ValueRunner<Config, Model>['predict']
   readonly validateTrain?: NonNullable<ValueRunner<Config, Model>['validateTrain']>
@@ -55,8 +55,8 @@ export class FunctionalModelRunner<Config = BaseConfig, Model = unknown>
   readonly save?: NonNullable<ValueRunner<Config, Model>['save']>
   readonly load?: NonNullable<ValueRunner<Config, Model>['load']>
 
-  constructor(options: FunctionalModelOptions<Config, Model>) {
-    this.config = options.config ?? (BaseConfig as unknown as ConfigSchema<Config>)
+  constructor(options: FunctionalModelOptions<Config, Model, Input>) {
+    this.config = options.config ?? (BaseConfig as unknown as ConfigSchema<Config, Input>)
     this.train = options.onTrain
     this.predict = options.onPredict
     if (options.onValidateTrain) this.validateTrain = options.onValidateTrain

@@ -1,14 +1,9 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { DataFrame } from '../data/frame.ts'
 import type { FeatureCollection } from '../data/geojson.ts'
+import type { Diagnostic } from './schema.ts'
 
-/** A finding about a request, before or instead of running it. `code` up to 128 characters, `message` up to 2048. */
-export interface Diagnostic {
-  severity: 'error' | 'warning' | 'info'
-  code: string
-  message: string
-  field: string | null
-}
+export type { Diagnostic } from './schema.ts'
 
 /** What every run of a model is given besides its data. */
 export interface RunContext<Config> {
@@ -51,23 +46,24 @@ export interface ValidatePredictContext<Config> {
 }
 
 /** A schema that validates (Standard Schema) and describes itself as JSON Schema; Zod 4 schemas do both. */
-export type ConfigSchema<Config = unknown> = StandardSchemaV1<unknown, Config>
+export type ConfigSchema<Config = unknown, Input = unknown> = StandardSchemaV1<Input, Config>
 
 /** What the service knows about every model. */
-interface RunnerBase<Config> {
+interface RunnerBase<Config, Input> {
   /** Version of this contract. */
   readonly contract: 1
   /** What the model is asked with. */
   readonly inputs: 'forecast' | 'table' | 'tensor'
   /** Schema of the config that the service accepts for this model. */
-  readonly config: ConfigSchema<Config>
+  readonly config: ConfigSchema<Config, Input>
   /** Extra findings for `$validate` and at submit of a training. Runs in the service, on the first rows too: keep it quick. */
   validateTrain?(context: ValidateTrainContext<Config>): Diagnostic[] | Promise<Diagnostic[]>
   validatePredict?(context: ValidatePredictContext<Config>): Diagnostic[] | Promise<Diagnostic[]>
 }
 
 /** A model made of code that a host imports: what `train` returned is stored and given to `predict`. */
-export interface ValueRunner<Config = unknown, Model = unknown> extends RunnerBase<Config> {
+export interface ValueRunner<Config = unknown, Model = unknown, Input = unknown>
+  extends RunnerBase<Config, Input> {
   readonly keeps: 'value'
   /** Called once per process that runs the model, before its first run. */
   init?(): void | Promise<void>
@@ -81,7 +77,8 @@ export interface ValueRunner<Config = unknown, Model = unknown> extends RunnerBa
 }
 
 /** A model made of commands that run in a folder of files: the folder as training left it is what is stored. */
-export interface WorkspaceRunner<Config = unknown> extends RunnerBase<Config> {
+export interface WorkspaceRunner<Config = unknown, Input = unknown>
+  extends RunnerBase<Config, Input> {
   readonly keeps: 'workspace'
   readonly scripts: Scripts
 }
@@ -90,9 +87,9 @@ export interface WorkspaceRunner<Config = unknown> extends RunnerBase<Config> {
  * How a model is trained and asked. Everything the service knows about a model is in this type; how one differs from others
  * is declared by its properties, never asked by `instanceof`.
  */
-export type ModelRunner<Config = unknown, Model = unknown> =
-  | ValueRunner<Config, Model>
-  | WorkspaceRunner<Config>
+export type ModelRunner<Config = unknown, Model = unknown, Input = unknown> =
+  | ValueRunner<Config, Model, Input>
+  | WorkspaceRunner<Config, Input>
 
 /** Files whose names a command may be given. */
 export type FilePlaceholder =

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { BaseConfig } from '../config/schema.ts'
+import { BaseConfig, type BaseConfigInput } from '../config/schema.ts'
 import type {
   ConfigSchema,
   Diagnostic,
@@ -11,12 +11,12 @@ import type {
 } from '../ml/runner.ts'
 import { parseCommand } from './command.ts'
 
-export interface ShellModelOptions<Config> {
+export interface ShellModelOptions<Config, Input = unknown> {
   /**
    * Schema of the model's config; extend `BaseConfig`.
    * @default BaseConfig
    */
-  config?: ConfigSchema<Config>
+  config?: ConfigSchema<Config, Input>
   /**
    * Trains: it reads `data.csv`, `config.yml` and perhaps `geo.json`, and leaves whatever the prediction needs. Placeholders:
    * `{data_file}`, `{geo_file}`. A text is split into words as a shell would do it; a list is taken as it is.
@@ -73,24 +73,26 @@ export interface ShellModelOptions<Config> {
  * })
  * ```
  */
-export class ShellModelRunner<Config = BaseConfig> implements WorkspaceRunner<Config> {
+export class ShellModelRunner<Config = BaseConfig, Input = BaseConfigInput>
+  implements WorkspaceRunner<Config, Input>
+{
   readonly contract = 1
   readonly keeps = 'workspace'
   readonly inputs = 'forecast'
-  readonly config: ConfigSchema<Config>
+  readonly config: ConfigSchema<Config, Input>
   readonly scripts: Scripts
   readonly validateTrain?: NonNullable<WorkspaceRunner<Config>['validateTrain']>
   readonly validatePredict?: NonNullable<WorkspaceRunner<Config>['validatePredict']>
 
   /** Throws when a command or an option cannot be used, and says why. */
-  constructor(options: ShellModelOptions<Config>) {
+  constructor(options: ShellModelOptions<Config, Input>) {
     const { configFormat = 'flat', project, shell = false, timeoutSeconds, limits } = options
     if (timeoutSeconds !== undefined && !(timeoutSeconds > 0 && timeoutSeconds <= maximumSeconds)) {
       throw new Error(
         `Expected timeoutSeconds above 0 and up to ${maximumSeconds}, got ${timeoutSeconds}`,
       )
     }
-    this.config = options.config ?? (BaseConfig as unknown as ConfigSchema<Config>)
+    this.config = options.config ?? (BaseConfig as unknown as ConfigSchema<Config, Input>)
     this.scripts = {
       train: parseCommand(options.trainCommand, { kind: 'train', shell }),
       predict: parseCommand(options.predictCommand, { kind: 'predict', shell }),

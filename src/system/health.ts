@@ -1,20 +1,11 @@
 import type { Database } from '../db/database.ts'
 import { toError } from '../errors.ts'
+import type { CheckResult, Health, HealthState } from './schema.ts'
 
-export type HealthState = 'healthy' | 'degraded' | 'unhealthy'
-
-export interface CheckResult {
-  state: HealthState
-  message?: string
-}
+export type { CheckResult, HealthState } from './schema.ts'
 
 /** A check of the service's health. One that throws counts as unhealthy. */
 export type HealthCheck = () => CheckResult | Promise<CheckResult>
-
-export interface Health {
-  status: HealthState
-  checks?: Record<string, CheckResult>
-}
 
 /** How long an answer holds for everybody, in milliseconds: many probes must not become many checks. */
 const sharedMs = 100

@@ -6,6 +6,7 @@ import { sseFrame } from '../http/sse.ts'
 import { pause } from '../kernel/abort.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import type { HealthChecks } from './health.ts'
+import type { AppInfo, SystemInfo } from './schema.ts'
 
 const healthExample = { status: 'healthy', checks: { database: { state: 'healthy' } } }
 const healthSchema = {
@@ -145,17 +146,6 @@ export function infoRoutes({ info, prefix }: InfoRoutesDeps) {
   }
 }
 
-/** A web app of the service, in the words of the contract. */
-export interface AppInfo {
-  name: string
-  version: string
-  prefix: string
-  description: string | null
-  author: string | null
-  entry: string
-  is_package: boolean
-}
-
 export interface SystemRoutesDeps {
   now: Clock
   prefix: string
@@ -199,7 +189,7 @@ export function systemRoutes({ now, prefix, apps }: SystemRoutesDeps) {
           },
         },
       },
-      async () => ({
+      async (): Promise<SystemInfo> => ({
         current_time: toTimestamp(now()),
         timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
         python_version: process.versions.node,
