@@ -1,9 +1,11 @@
 import { CommanderError } from 'commander'
 import { CommandError, exit } from './exit.ts'
+import { guardStreams } from './output.ts'
 import { createProgram } from './program.ts'
 
 /** Runs a command line and answers its exit code, one of `exit.ts`. */
 export async function main(args: readonly string[]): Promise<number> {
+  guardStreams()
   let code: number = exit.ok
   const program = createProgram(async (action) => {
     code = await action()
