@@ -32,7 +32,7 @@ const mayImport: Record<string, readonly string[]> = {
   mlproject: ['artifact', 'builder.ts', 'config', 'definition.ts', 'ml', 'script'],
   cli: [
     ...['blob', 'db', 'definition.ts', 'host', 'mlproject', 'platform.ts'],
-    ...['settings.ts', 'version.ts'],
+    ...['script', 'settings.ts', 'version.ts'],
   ],
   testing: ['blob', 'definition.ts', 'job', 'spec.ts'],
 }

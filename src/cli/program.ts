@@ -2,7 +2,9 @@ import { styleText } from 'node:util'
 import { type Argument, Command } from 'commander'
 import { version } from '../version.ts'
 import { backupCommand, restoreCommand } from './definitions/backup.ts'
+import { completeCommand, completionCommand } from './definitions/completion.ts'
 import type { Definition, Run } from './definitions/define.ts'
+import { devCommand } from './definitions/dev.ts'
 import {
   mlprojectCommand,
   mlprojectMigrateCommand,
@@ -13,12 +15,17 @@ import { exitCatalogue } from './exit.ts'
 
 /** The commands, in the order in which help and reference show them. */
 const groups: Readonly<Record<string, readonly Definition[]>> = {
-  'Serve a model:': [serveCommand, mlprojectCommand],
+  'Serve a model:': [devCommand, serveCommand, mlprojectCommand],
   'Look after a service:': [backupCommand, restoreCommand],
+  'More:': [completionCommand],
 }
 
-/** Commands that go by another name now; they still work. */
-const hidden: readonly Definition[] = [mlprojectRunCommand, mlprojectMigrateCommand]
+/** Commands that nobody has to see: those that go by another name now, and what the completion of shells asks. */
+const hidden: readonly Definition[] = [
+  mlprojectRunCommand,
+  mlprojectMigrateCommand,
+  completeCommand,
+]
 
 /**
  * The tree of commands. It costs only commander and the definitions; what a command does is imported when it is run. `run`
