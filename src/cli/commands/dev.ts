@@ -37,10 +37,11 @@ export async function dev(file: string, options: DevOptions): Promise<number> {
 
   function start() {
     const started = spawn(process.execPath, toArguments(path, options), {
-      stdio: 'inherit',
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       env: { ...environment(), LOG_FORMAT: options.json ? 'json' : 'console' },
     })
     child = started
+    started.on('message', ({ loaded }: { loaded: string }) => watcher.addFile(loaded))
     ended = new Promise((done) => {
       started.on('exit', (code, signal) => {
         child = null
@@ -105,7 +106,7 @@ function toArguments(path: string, { port, host, dataDir }: DevOptions): string[
   return [
     ...process.execArgv,
     process.argv[1] ?? '',
-    ...['serve', path],
+    ...['serve', shown(path)],
     ...(port === undefined ? [] : ['--port', String(port)]),
     ...(host === undefined ? [] : ['--host', host]),
     ...(dataDir === undefined ? [] : ['--data-dir', dataDir]),

@@ -1,38 +1,27 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { defineService, type Service } from '../../definition.ts'
+import { defineService } from '../../definition.ts'
 import { toError } from '../../errors.ts'
-import { resolveOwnPackages } from '../../host/resolve.ts'
+import { CommandError, exit } from '../exit.ts'
+import { loadService } from '../load.ts'
 
 export interface ServeOptions {
   port?: number
   host?: string
   dataDir?: string
   watch?: boolean
+  json?: boolean
 }
 
-/** Serves a service file until the process is asked to end. Answers the exit code when it cannot, 0 when it runs. */
+/** Serves a service file until the process is asked to end. Answers 0 when it runs. */
 export async function serve(file: string, options: ServeOptions): Promise<number> {
-  const path = resolve(file)
-  if (!existsSync(path)) return fail(`There is no file ${file}`)
-  if (options.watch) return watch(path, options)
+  if (options.watch) return watch(file, options)
 
-  resolveOwnPackages()
-  const url = pathToFileURL(path).href
-  let exported: unknown
-  try {
-    exported = ((await import(url)) as { default?: unknown }).default
-  } catch (error) {
-    return fail(`${file} cannot be loaded: ${toError(error).stack ?? toError(error).message}`)
-  }
-  if (!isService(exported)) {
-    return fail(
-      `Expected ${file} to export a service as default: export default new MLServiceBuilder({ … }).build()`,
-    )
-  }
-  const { port, host, dataDir } = options
+  // `chapkit dev` listens.
+  const tell = process.send ? (path: string) => void process.send?.({ loaded: path }) : undefined
+  const { service: exported, url } = await loadService(file, tell)
+  const { port, host, dataDir, json } = options
   // The file is known here even when the builder was not told: models can run in processes of their own.
   const service = defineService({ ...exported.spec, module: exported.spec.module ?? url })
   try {
@@ -40,23 +29,27 @@ export async function serve(file: string, options: ServeOptions): Promise<number
       ...(port !== undefined && { port }),
       ...(host !== undefined && { host }),
       ...(dataDir !== undefined && { dataDir }),
+      ...(json && { logFormat: 'json' }),
     })
     console.error(
       `${service.spec.info.display_name} at ${address} (API pages at ${address}/docs); Ctrl-C stops it`,
     )
-    return 0
+    return exit.ok
   } catch (error) {
-    return fail(toError(error).message)
+    throw new CommandError(toError(error).message)
   }
 }
 
 /** Node's own watcher runs this command again whenever a file of the service changes. */
-function watch(path: string, { port, host, dataDir }: ServeOptions): Promise<number> {
+function watch(file: string, { port, host, dataDir, json }: ServeOptions): Promise<number> {
+  const path = resolve(file)
+  if (!existsSync(path)) throw new CommandError(`There is no file ${file}`)
   const bin = process.argv[1] ?? ''
   const flags = [
     ...(port === undefined ? [] : ['--port', String(port)]),
     ...(host === undefined ? [] : ['--host', host]),
     ...(dataDir === undefined ? [] : ['--data-dir', dataDir]),
+    ...(json ? ['--json'] : []),
   ]
   const args = [
     ...process.execArgv,
@@ -70,13 +63,4 @@ function watch(path: string, { port, host, dataDir }: ServeOptions): Promise<num
   const child = spawn(process.execPath, args, { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
   return new Promise((done) => child.on('exit', (code) => done(code ?? 0)))
-}
-
-function isService(value: unknown): value is Service {
-  return value !== null && typeof value === 'object' && 'spec' in value && 'listen' in value
-}
-
-function fail(message: string): number {
-  console.error(`chapkit: ${message}`)
-  return 1
 }

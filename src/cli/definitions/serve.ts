@@ -17,6 +17,7 @@ export function serveCommand(run: Run): Command {
         'folder for the database and files (CHAPKIT_DATA_DIR, default ./data)',
       )
       .option('-w, --watch', 'start again when the file, or one that it imports, changes')
+      .option('--json', 'write the log as JSON lines')
       .action((file: string, options) =>
         run(async () => (await import('../commands/serve.ts')).serve(file, options)),
       ),
