@@ -29,9 +29,10 @@ const mayImport: Record<string, readonly string[]> = {
   orchestrator: ['settings.ts'],
   server: ['http', 'permissions.ts', 'settings.ts'],
   webapp: ['http', 'permissions.ts'],
+  postman: [],
   mlproject: ['artifact', 'builder.ts', 'config', 'definition.ts', 'ml', 'script'],
   cli: [
-    ...['blob', 'db', 'definition.ts', 'host', 'mlproject', 'platform.ts'],
+    ...['blob', 'db', 'definition.ts', 'host', 'mlproject', 'platform.ts', 'postman'],
     ...['script', 'settings.ts', 'version.ts'],
   ],
   testing: ['blob', 'definition.ts', 'job', 'spec.ts'],
