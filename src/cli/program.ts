@@ -10,12 +10,14 @@ import {
   mlprojectMigrateCommand,
   mlprojectRunCommand,
 } from './definitions/mlproject.ts'
+import { openapiCommand } from './definitions/openapi.ts'
 import { serveCommand } from './definitions/serve.ts'
 import { exitCatalogue } from './exit.ts'
 
 /** The commands, in the order in which help and reference show them. */
 const groups: Readonly<Record<string, readonly Definition[]>> = {
   'Serve a model:': [devCommand, serveCommand, mlprojectCommand],
+  'Use a service:': [openapiCommand],
   'Look after a service:': [backupCommand, restoreCommand],
   'More:': [completionCommand],
 }

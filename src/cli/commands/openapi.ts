@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto'
+import type { Collection, OpenApi } from '../../postman/schema.ts'
+import { environment } from '../../settings.ts'
+import { CommandError, exit } from '../exit.ts'
+import { fetchDocument } from '../fetch-document.ts'
+import { documentOf } from '../service-document.ts'
+import { writeWhole } from '../write-whole.ts'
+
+export interface OpenapiOptions {
+  url?: string
+  apiKey?: string
+  output?: string
+  json?: boolean
+  yaml?: boolean
+  postman?: boolean
+}
+
+/** Where a service is when nobody says so. */
+const defaultUrl = 'http://127.0.0.1:8000'
+
+/** Prints the document of a service file, or of a running service, or writes it into a file. Answers the exit code. */
+export async function openapi(file: string | undefined, options: OpenapiOptions): Promise<number> {
+  const { output, postman = false, yaml = false } = options
+  assertFits(file, options)
+  const { document, baseUrl } = await readDocument(file, options)
+  const text = await toText(document, { postman, yaml, baseUrl })
+  if (output === undefined) await print(text)
+  else {
+    await writeWhole(output, text)
+    const { title } = document.info
+    const what = postman ? 'Postman collection' : 'OpenAPI document'
+    console.error(`chapkit: ${what} of ${title} is in ${output}`)
+  }
+  if (file !== undefined) leaveSoon()
+  return exit.ok
+}
+
+function assertFits(file: string | undefined, { url, yaml, json, postman }: OpenapiOptions): void {
+  const usage = (message: string) => new CommandError(message, exit.usage)
+  if (file !== undefined && url !== undefined)
+    throw usage('Expected a service file or --url, got both: name one of them')
+  if (yaml && postman) throw usage('A Postman collection is always JSON: leave --yaml out')
+  if (yaml && json) throw usage('Expected --yaml or --json, got both: name one of them')
+}
+
+async function readDocument(file: string | undefined, options: OpenapiOptions) {
+  if (file !== undefined)
+    return documentOf(file, { key: options.apiKey ?? `${randomUUID()}${randomUUID()}` })
+  const { CHAPKIT_URL, CHAPKIT_API_KEY } = environment()
+  const baseUrl = (options.url ?? CHAPKIT_URL ?? defaultUrl).replace(/\/+$/, '')
+  const document = await fetchDocument(baseUrl, options.apiKey ?? CHAPKIT_API_KEY)
+  return { document, baseUrl }
+}
+
+interface Form {
+  postman: boolean
+  yaml: boolean
+  baseUrl: string | undefined
+}
+
+async function toText(document: OpenApi, { postman, yaml, baseUrl }: Form): Promise<string> {
+  if (yaml) {
+    const { stringify } = await import('yaml')
+    return stringify(document, { aliasDuplicateObjects: false, lineWidth: 0 })
+  }
+  if (!postman) return `${JSON.stringify(document, null, 2)}\n`
+  const { toCollection } = await import('../../postman/collection.ts')
+  return toCollectionText(toCollection(document, baseUrl === undefined ? {} : { baseUrl }))
+}
+
+/** As Postman writes its exports: with tabs. */
+export function toCollectionText(collection: Collection): string {
+  return `${JSON.stringify(collection, null, '\t')}\n`
+}
+
+/** Resolves when whoever reads has all of it. */
+function print(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+/** A service file may hold on to something, such as a timer, that would keep this process for ever. */
+function leaveSoon(): void {
+  setTimeout(() => process.exit(exit.ok), 500).unref()
+}
