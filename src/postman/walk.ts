@@ -203,5 +203,5 @@ function bodyOf({ operation }: Endpoint): Pick<StepOptions, 'body'> {
   const example = operation.requestBody?.content['application/json']?.example
   if (example === undefined) return {}
   const text = JSON.stringify(example, null, 2)
-  return { body: text.replace(/"([\w.]+)@example\.org"/g, '"$1.{{$timestamp}}@example.org"') }
+  return { body: text.replace(/"([\w.]+)@example\.org"/g, '"$1.{{$guid}}@example.org"') }
 }
