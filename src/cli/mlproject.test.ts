@@ -236,7 +236,7 @@ test.each<[string, Record<string, string>, string[], number, string]>([
     {},
     ['mlproject', 'migrate', '--param', 'seed'],
     2,
-    "error: option '--param <name=filename>' argument 'seed' is invalid. Expected NAME=FILENAME.",
+    "chapkit: --param: expected NAME=FILENAME, got 'seed'",
   ],
   [
     'a migration that nobody can agree to',
