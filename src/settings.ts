@@ -202,9 +202,30 @@ export function withoutSecrets(
   const secrets = new Set<string | undefined>([
     ...secretNames.flatMap((name) => [name, renamed[name]]),
     ...apiKeyVariables,
+    'CHAPKIT_API_KEY',
     ...more,
   ])
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !secrets.has(name)))
+}
+
+/** Variables of commands that use a service, such as `chapkit train`. */
+export const clientVariables = ['CHAPKIT_URL', 'CHAPKIT_API_KEY'] as const
+
+export interface ClientSettings {
+  /** Where the service is. */
+  url: string
+  /** Sent as `X-API-Key`; null sends none. */
+  apiKey: string | null
+}
+
+/** Reads what commands that use a service are told by the environment. Empty variables count as unset. */
+export function parseClientSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+): ClientSettings {
+  return {
+    url: environment.CHAPKIT_URL || 'http://127.0.0.1:8000',
+    apiKey: environment.CHAPKIT_API_KEY || null,
+  }
 }
 
 /** The environment of this process. The only place that reads it. */

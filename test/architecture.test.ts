@@ -32,8 +32,8 @@ const mayImport: Record<string, readonly string[]> = {
   postman: [],
   mlproject: ['artifact', 'builder.ts', 'config', 'definition.ts', 'ml', 'script'],
   cli: [
-    ...['blob', 'db', 'definition.ts', 'host', 'mlproject', 'platform.ts', 'postman'],
-    ...['script', 'settings.ts', 'version.ts'],
+    ...['blob', 'client', 'config', 'data', 'db', 'definition.ts', 'host', 'job', 'mlproject'],
+    ...['platform.ts', 'postman', 'script', 'settings.ts', 'version.ts'],
   ],
   testing: ['blob', 'definition.ts', 'job', 'spec.ts'],
 }

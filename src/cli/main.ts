@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander'
+import { toError } from '../errors.ts'
 import { CommandError, exit } from './exit.ts'
 import { guardStreams } from './output.ts'
 import { createProgram } from './program.ts'
@@ -17,8 +18,8 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     // Help and version are ends, not faults; commander has printed everything.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage
-    if (!(error instanceof CommandError)) throw error
-    console.error(`chapkit: ${error.message}`)
-    return error.exit
+    const told = error instanceof CommandError ? error.message : toError(error).message
+    process.stderr.write(`chapkit: ${told}\n`)
+    return error instanceof CommandError ? error.exit : exit.failed
   }
 }

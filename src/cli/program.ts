@@ -1,10 +1,14 @@
 import { styleText } from 'node:util'
 import { type Argument, Command } from 'commander'
 import { version } from '../version.ts'
+import { artifactCommand } from './definitions/artifact.ts'
 import { backupCommand, restoreCommand } from './definitions/backup.ts'
 import { completeCommand, completionCommand } from './definitions/completion.ts'
+import { configCommand } from './definitions/config.ts'
 import type { Definition, Run } from './definitions/define.ts'
 import { devCommand } from './definitions/dev.ts'
+import { jobCommand } from './definitions/job.ts'
+import { predictCommand, trainCommand } from './definitions/ml.ts'
 import {
   mlprojectCommand,
   mlprojectMigrateCommand,
@@ -12,12 +16,21 @@ import {
 } from './definitions/mlproject.ts'
 import { openapiCommand } from './definitions/openapi.ts'
 import { serveCommand } from './definitions/serve.ts'
+import { testCommand } from './definitions/test.ts'
 import { exitCatalogue } from './exit.ts'
 
 /** The commands, in the order in which help and reference show them. */
 const groups: Readonly<Record<string, readonly Definition[]>> = {
   'Serve a model:': [devCommand, serveCommand, mlprojectCommand],
-  'Use a service:': [openapiCommand],
+  'Use a service:': [
+    trainCommand,
+    predictCommand,
+    configCommand,
+    artifactCommand,
+    jobCommand,
+    testCommand,
+    openapiCommand,
+  ],
   'Look after a service:': [backupCommand, restoreCommand],
   'More:': [completionCommand],
 }
@@ -48,6 +61,8 @@ export function createProgram(run: Run = async () => {}): Command {
         [command.name(), ...command.registeredArguments.map(toTerm)].join(' '),
     })
     .configureOutput({ outputError: (text, write) => write(toLine(text)) })
+    // `-v` behind a command is an option of that command.
+    .enablePositionalOptions()
     .exitOverride()
 
   for (const [group, definitions] of Object.entries(groups))

@@ -29,6 +29,8 @@ export const silent: Progress = { update() {}, line() {}, end() {} }
 
 /** Plain lines are at least this far apart: logs of a build are read later, by people. */
 const pacePlainMs = 5000
+/** What is over sooner needs none. */
+const quietMs = 1000
 /** The bar shows seconds, so it moves between updates too. */
 const paceBarMs = 200
 
@@ -37,7 +39,7 @@ export function createProgress(title: string, screen: Screen, now: Clock): Progr
 }
 
 function createLines(title: string, screen: Screen, now: Clock): Progress {
-  let last = Number.NEGATIVE_INFINITY
+  let last = now() + quietMs - pacePlainMs
   let said = ''
   return {
     update({ done, text }) {
@@ -62,7 +64,7 @@ function createBar(title: string, screen: Screen, now: Clock): Progress {
   }
   const draw = () => {
     clear()
-    screen.write(toBar(title, step, { elapsedMs: now() - start, columns: screen.columns ?? 80 }))
+    screen.write(toBar(title, step, { elapsedMs: now() - start, columns: screen.columns || 80 }))
     drawn = true
   }
   const timer = setInterval(draw, paceBarMs)

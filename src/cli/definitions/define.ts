@@ -21,7 +21,10 @@ export function withExamples(command: Command, ...examples: readonly string[]): 
 export function withService(command: Command): Command {
   return withJson(
     command
-      .option('--url <url>', 'where the service is (CHAPKIT_URL, default http://127.0.0.1:8000)')
+      .option(
+        '-u, --url <url>',
+        'where the service is (CHAPKIT_URL, default http://127.0.0.1:8000)',
+      )
       .option(
         '--api-key <key>',
         'its API key; others on this machine can see it: better set CHAPKIT_API_KEY',
@@ -44,3 +47,9 @@ export function wholeNumber(minimum: number, maximum: number, what = 'a whole nu
 }
 
 export const parsePort = wholeNumber(0, 65_535, 'a port')
+
+/** Keeps each value of an option that may be given again. */
+export const collect = (text: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  text,
+]
