@@ -7,6 +7,7 @@ import { completeCommand, completionCommand } from './definitions/completion.ts'
 import { configCommand } from './definitions/config.ts'
 import type { Definition, Run } from './definitions/define.ts'
 import { devCommand } from './definitions/dev.ts'
+import { doctorCommand } from './definitions/doctor.ts'
 import { jobCommand } from './definitions/job.ts'
 import { predictCommand, trainCommand } from './definitions/ml.ts'
 import {
@@ -31,7 +32,7 @@ const groups: Readonly<Record<string, readonly Definition[]>> = {
     testCommand,
     openapiCommand,
   ],
-  'Look after a service:': [backupCommand, restoreCommand],
+  'Look after a service:': [doctorCommand, backupCommand, restoreCommand],
   'More:': [completionCommand],
 }
 
