@@ -19,6 +19,7 @@ import { apiKeyVariables } from './settings.ts'
 import {
   defaultPrefixes,
   type Feature,
+  type MLFeature,
   type Parts,
   type PlainTypes,
   type Prefixes,
@@ -26,6 +27,8 @@ import {
   type ServiceTypes,
 } from './spec.ts'
 import type { HealthCheck } from './system/health.ts'
+import type { TasksOptions } from './task/define.ts'
+import { toTasksSpec } from './task/spec.ts'
 import {
   defaultPolicy,
   toAppPrefix,
@@ -95,6 +98,7 @@ export class BaseServiceBuilder<
       config: null,
       artifacts: null,
       runner: null,
+      tasks: null,
       checks: {},
       routes: [],
       entities: [],
@@ -229,7 +233,7 @@ export class BaseServiceBuilder<
   }
 
   /** A path that a user has written, which is relative to the service file where that is known. */
-  private toPath(path: string | URL): string {
+  protected toPath(path: string | URL): string {
     if (path instanceof URL) return fileURLToPath(path)
     const { module } = this.spec
     return resolve(module === null ? '.' : dirname(fileURLToPath(module)), path)
@@ -251,18 +255,15 @@ export class BaseServiceBuilder<
 
   /** A definition of the service; nothing is open yet. Throws when parts of it do not fit together. */
   build(): Service<Has, Types> {
-    const { runner, config, artifacts, jobs, info } = this.spec
+    const { runner, config, artifacts, jobs, info, tasks } = this.spec
+    if (tasks) assertParts('withTasks()', { 'withArtifacts()': artifacts, 'withJobs()': jobs })
     if (artifacts?.linking && !config) {
       throw new Error('Linking artifacts to configs needs configs: add withConfig()')
     }
     if (runner) {
-      const missing = [
-        !config && 'withConfig()',
-        !artifacts && 'withArtifacts()',
-        !jobs && 'withJobs()',
-      ]
-      const names = missing.filter((name) => name !== false)
-      if (names.length > 0) throw new Error(`withMl() needs ${names.join(', ')} first`)
+      assertParts('withMl()', {
+        ...{ 'withConfig()': config, 'withArtifacts()': artifacts, 'withJobs()': jobs },
+      })
       if (runner.contract !== 1 || runner.inputs !== 'forecast') {
         throw new Error(
           `This version runs models of contract 1 that take forecasts; got contract ${runner.contract}, ${runner.inputs}`,
@@ -362,6 +363,34 @@ export class ServiceBuilder<
       })
       .at('ml', prefix) as never
   }
+
+  /**
+   * Commands and functions that run as jobs, when a client asks for it. Needs artifacts, for results, and jobs.
+   *
+   * @example
+   * ```ts
+   * builder.withTasks({
+   *   shell: { report: { command: 'Rscript report.R {region}', retries: { attempts: 3 } } },
+   *   functions: { retrain: defineTask({ run: async ({ ml, jobs }) => { … } }) },
+   * })
+   * ```
+   */
+  withTasks(
+    this: Needs<ServiceBuilder<Has, Types>, Has, 'artifacts' | 'jobs'>,
+    options: TasksOptions = {},
+    prefix?: string,
+  ): ServiceBuilder<Has | 'tasks', Types> {
+    const builder = this as unknown as ServiceBuilder<Has>
+    const { project = '.' } = options
+    const isUrl = typeof project === 'string' && project.startsWith('file:')
+    const folder = builder.toPath(isUrl ? new URL(project) : project)
+    return builder.set({ tasks: toTasksSpec(options, folder) }).at('tasks', prefix) as never
+  }
+}
+
+function assertParts(method: string, parts: Readonly<Record<string, unknown>>) {
+  const missing = Object.keys(parts).filter((name) => !parts[name])
+  if (missing.length > 0) throw new Error(`${method} needs ${missing.join(', ')} first`)
 }
 
 export interface MLBuilderOptions<Config, Model, Input = unknown>
@@ -376,7 +405,7 @@ export class MLServiceBuilder<
   Config = unknown,
   Model = unknown,
   Input = unknown,
-> extends ServiceBuilder<Feature, WithConfig<PlainTypes, Config, Input>> {
+> extends ServiceBuilder<MLFeature, WithConfig<PlainTypes, Config, Input>> {
   constructor({ info, module, runner, hierarchy }: MLBuilderOptions<Config, Model, Input>) {
     super({ info, ...(module !== undefined && { module }) })
     this.withLogging().withHealth().withSystem()

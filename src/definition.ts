@@ -8,7 +8,7 @@ import {
   type Settings,
   withoutSecrets,
 } from './settings.ts'
-import type { Feature, Parts, ServiceSpec, ServiceTypes } from './spec.ts'
+import type { Feature, MLFeature, Parts, ServiceSpec, ServiceTypes } from './spec.ts'
 
 /** How a service is started, beyond what the environment says. */
 export interface StartOptions extends Partial<Settings> {
@@ -30,7 +30,7 @@ export interface ListenOptions extends StartOptions {
  * A service as a value: nothing is open until it is started. `listen` opens a socket, `start` and `inject` do without,
  * `close` (or `await using`) ends it.
  */
-export interface Service<Has extends Feature = Feature, Types extends ServiceTypes = ServiceTypes>
+export interface Service<Has extends Feature = MLFeature, Types extends ServiceTypes = ServiceTypes>
   extends AsyncDisposable {
   readonly spec: ServiceSpec
   /** Opens database and models, without a socket. Starting a service that runs changes nothing. */

@@ -61,5 +61,14 @@ export { type Permission, permissionCatalogue } from './permissions.ts'
 export { type ShellModelOptions, ShellModelRunner } from './script/runner.ts'
 export type { Feature, Parts, Prefixes, ServiceSpec } from './spec.ts'
 export type { CheckResult, HealthCheck, HealthState } from './system/health.ts'
+export {
+  defineTask,
+  type RetryOptions,
+  type ShellTaskOptions,
+  type TaskContext,
+  type TaskDefinition,
+  type TaskOptions,
+  type TasksOptions,
+} from './task/define.ts'
 export { version } from './version.ts'
 export type { WebAppOptions, WebAppSource, WebAppsOptions } from './webapp/schema.ts'

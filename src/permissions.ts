@@ -21,6 +21,10 @@ export const permissionCatalogue = {
   'ml:train': 'Submit trainings',
   'ml:predict': 'Submit predictions',
   'ml:validate': 'Validate requests and generate sample data',
+  'task:create': 'Create tasks',
+  'task:read': 'Read tasks',
+  'task:update': 'Change, enable and disable tasks',
+  'task:delete': 'Delete tasks',
   'task:execute': 'Execute tasks',
 } as const satisfies Record<string, string>
 

@@ -34,7 +34,7 @@ import { advertise } from './orchestrator/address.ts'
 import { createOrchestratorClient } from './orchestrator/client.ts'
 import { createRegistration, type Registration } from './orchestrator/registration.ts'
 import type { Platform } from './platform.ts'
-import { openScripts } from './script/scripts.ts'
+import { openWorkshop } from './script/scripts.ts'
 import { createApp, type RoutePlugin } from './server/app.ts'
 import type { Logger } from './server/log.ts'
 import { toOpenApi } from './server/openapi.ts'
@@ -43,6 +43,9 @@ import type { Settings } from './settings.ts'
 import type { Parts, ServiceSpec } from './spec.ts'
 import { createHealth, databaseCheck } from './system/health.ts'
 import { healthRoutes, infoRoutes, systemRoutes } from './system/routes.ts'
+import { taskRoutes } from './task/routes.ts'
+import { createTaskRuns } from './task/runs.ts'
+import { createTasks } from './task/tasks.ts'
 import { version } from './version.ts'
 import { openWebApps } from './webapp/apps.ts'
 import { webAppRoutes } from './webapp/routes.ts'
@@ -201,15 +204,21 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       }),
     )
   }
-  const scripts =
-    spec.runner?.keeps === 'workspace' && info
-      ? openScripts({
-          scripts: spec.runner.scripts,
-          root: projectOf(spec, spec.runner.scripts.project),
+  const workshop =
+    spec.runner?.keeps === 'workspace' || spec.tasks
+      ? openWorkshop({
           scratch: platform.scratch,
           owned: platform.owned,
-          ...{ artifacts, blobs, database, version, now, newId, onError },
+          ...{ blobs, database, newId, onError },
           environment: options.environment,
+        })
+      : null
+  const scriptRuns =
+    spec.runner?.keeps === 'workspace' && info && workshop
+      ? workshop.modelRuns({
+          scripts: spec.runner.scripts,
+          root: projectOf(spec, spec.runner.scripts.project),
+          ...{ artifacts, version, now, newId },
           covariates: info.required_covariates,
           link: links.linkTrained,
         })
@@ -229,14 +238,28 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       link: links.linkTrained,
       redact: redactor(spec.module),
     })
-  const runs = scripts?.runs ?? valueRuns
+  const runs = scriptRuns ?? valueRuns
+  const tasks = spec.tasks && createTasks({ database, spec: spec.tasks, jobs, now, newId })
+  const runTask =
+    spec.tasks &&
+    workshop &&
+    createTaskRuns({
+      ...{ spec: spec.tasks, artifacts, random: platform.random },
+      commands: workshop.commands(spec.tasks.project),
+    })
+  if (tasks) routes.push(taskRoutes({ tasks, idempotency, prefix: prefixes.tasks, publicUrl }))
   const registration = openRegistration(options)
   if (monitor) {
     routes.push(
       monitor.routes({
         prefix: prefixes.metrics,
         info: { id: spec.info.id, version: spec.info.version, chapkit_version: version },
-        jobs: spec.jobs ? { types: runs ? ['train', 'predict'] : [], counts: jobs.counts } : null,
+        jobs: spec.jobs
+          ? {
+              types: [...(runs ? ['train', 'predict'] : []), ...(tasks ? ['task'] : [])],
+              counts: jobs.counts,
+            }
+          : null,
         hosts,
         database,
         registration,
@@ -244,16 +267,17 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       }),
     )
   }
-  const { train, predict } = settings.concurrency
+  const { train, predict, task } = settings.concurrency
   const dispatcher = createDispatcher({
     jobs,
     engine,
-    handlers: runs
-      ? {
-          train: { run: runs.train, concurrency: train },
-          predict: { run: runs.predict, concurrency: predict },
-        }
-      : {},
+    handlers: {
+      ...(runs && {
+        train: { run: runs.train, concurrency: train },
+        predict: { run: runs.predict, concurrency: predict },
+      }),
+      ...(runTask && { task: { run: runTask, concurrency: task } }),
+    },
     now,
     newToken,
     onError,
@@ -266,6 +290,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     artifacts,
     jobs,
     ml,
+    tasks,
     entity: (definition: EntityDefinition<unknown>) => {
       const operations = entities.get(definition)
       if (!operations)
@@ -319,8 +344,13 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const takenOver = await jobs.takeOver()
   if (takenOver.resumed + takenOver.givenUp > 0)
     logger.warn({ event: 'job.taken_over', ...takenOver }, 'jobs taken over')
-  const ended = await scripts?.clear()
+  const ended = await workshop?.clear()
   if (ended) logger.warn({ event: 'script.ended', processes: ended }, 'scripts of an earlier start')
+  const declared = await tasks?.declare()
+  for (const { reason, ...task } of declared?.orphaned ?? [])
+    logger.warn({ event: 'task.orphaned', ...task }, `a task is disabled: ${reason}`)
+  for (const { reason: _, ...task } of declared?.restored ?? [])
+    logger.info({ event: 'task.restored', ...task }, 'a task can run again')
   await jobs.sweep()
   await idempotency.sweep()
   await blobs.sweep(0)
@@ -373,7 +403,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     await Promise.all([left.then(() => app.close()), dispatcher.stop(settings.drainMs, atOnce)])
     clearTimeout(drained)
     await closeHosts()
-    await scripts?.close()
+    await workshop?.close()
     monitor?.close()
     await intake.close()
     for (const hook of spec.onShutdown) {
@@ -461,6 +491,7 @@ function homeLinks(spec: ServiceSpec, webApps: readonly WebApp[]) {
       when: spec.artifacts !== null,
     },
     { path: prefixes.jobs.slice(1), text: 'what runs and ran', when: spec.jobs },
+    { path: prefixes.tasks.slice(1), text: 'tasks to run', when: spec.tasks !== null },
     ...webApps.map(({ manifest, prefix }) => ({
       path: `${prefix.slice(1)}/`,
       text: manifest.description ?? manifest.name,

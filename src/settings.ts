@@ -60,6 +60,7 @@ const Environment = z.object({
   CHAPKIT_MAX_QUEUED_JOBS: wholeNumber(10_000, 1),
   CHAPKIT_TRAIN_CONCURRENCY: wholeNumber(1, 1),
   CHAPKIT_PREDICT_CONCURRENCY: number(1, 2 ** 31 - 1).optional(),
+  CHAPKIT_TASK_CONCURRENCY: wholeNumber(2, 1),
   CHAPKIT_MODEL_MEMORY: number(128 * 1024 * 1024, Number.MAX_SAFE_INTEGER).optional(),
   SERVICEKIT_ORCHESTRATOR_URL: OrchestratorUrl.optional(),
   SERVICEKIT_HOST: AdvertisedHost.optional(),
@@ -112,7 +113,7 @@ export interface Settings {
   jobRetentionMs: number
   /** Pending jobs of one type beyond which a submit is refused with 429. */
   maxQueuedJobs: number
-  concurrency: { train: number; predict: number }
+  concurrency: { train: number; predict: number; task: number }
   /** Bytes of memory that the process of a model may take. */
   modelMemory: number
   /** Where `withRegistration` registers the service: the whole URL of `$register`; null registers it nowhere. */
@@ -171,6 +172,7 @@ export function parseSettings(
     concurrency: {
       train: env.CHAPKIT_TRAIN_CONCURRENCY,
       predict: env.CHAPKIT_PREDICT_CONCURRENCY ?? availableParallelism(),
+      task: env.CHAPKIT_TASK_CONCURRENCY,
     },
     modelMemory: env.CHAPKIT_MODEL_MEMORY ?? Math.floor(memory() / 2),
     orchestratorUrl: env.SERVICEKIT_ORCHESTRATOR_URL ?? null,

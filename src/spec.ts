@@ -13,10 +13,15 @@ import type { Ml } from './ml/ml.ts'
 import type { ConfigSchema, ModelRunner } from './ml/runner.ts'
 import type { RegistrationSpec } from './orchestrator/options.ts'
 import type { HealthCheck } from './system/health.ts'
+import type { TasksSpec } from './task/spec.ts'
+import type { Tasks } from './task/tasks.ts'
 import type { WebAppSource } from './webapp/schema.ts'
 
 /** What a service can be made of beyond the base. */
-export type Feature = 'config' | 'artifacts' | 'jobs' | 'ml'
+export type Feature = 'config' | 'artifacts' | 'jobs' | 'ml' | 'tasks'
+
+/** What a service with a model has from the start. */
+export type MLFeature = Exclude<Feature, 'tasks'>
 
 /**
  * What a client has to know of a service besides its features, as types alone: the builders gather it, and nothing of it is
@@ -41,10 +46,11 @@ interface FeatureParts {
   artifacts: { artifacts: Artifacts }
   jobs: { jobs: Jobs }
   ml: { ml: Ml }
+  tasks: { tasks: Tasks }
 }
 
 /** The running parts that routes and hooks of a user's own get: those of the features that the service has. */
-export type Parts<Has extends Feature = Feature> = {
+export type Parts<Has extends Feature = MLFeature> = {
   database: Database
   blobs: Blobs
   /** The operations of an entity that was added with `withEntity`. */
@@ -67,6 +73,7 @@ export interface Prefixes {
   configs: string
   artifacts: string
   ml: string
+  tasks: string
 }
 
 export const defaultPrefixes: Prefixes = {
@@ -78,6 +85,7 @@ export const defaultPrefixes: Prefixes = {
   configs: '/api/v1/configs',
   artifacts: '/api/v1/artifacts',
   ml: '/api/v1/ml',
+  tasks: '/api/v1/tasks',
 }
 
 /** Everything that defines a service, as one value: what the builders build and `createService` reads. */
@@ -99,6 +107,8 @@ export interface ServiceSpec {
   config: { schema: ConfigSchema; verbs: CrudVerbs } | null
   artifacts: { hierarchy: Hierarchy; verbs: CrudVerbs; linking: boolean } | null
   runner: ModelRunner | null
+  /** Commands and functions that run as jobs; null where there are no tasks. */
+  tasks: TasksSpec | null
   checks: Readonly<Record<string, HealthCheck>>
   // biome-ignore lint/suspicious/noExplicitAny: each was typed by the builder's own features when it was added
   routes: readonly ((app: any, parts: any) => void | Promise<void>)[]

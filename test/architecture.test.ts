@@ -25,6 +25,7 @@ const mayImport: Record<string, readonly string[]> = {
   host: ['data', 'ml'],
   script: ['artifact', 'blob', 'config', 'data', 'db', 'job', 'ml'],
   client: ['artifact', 'config', 'data', 'job', 'ml', 'spec.ts', 'system'],
+  task: ['artifact', 'data', 'db', 'http', 'idempotency', 'job', 'ml', 'script'],
   monitor: ['http'],
   orchestrator: ['settings.ts'],
   server: ['http', 'permissions.ts', 'settings.ts'],

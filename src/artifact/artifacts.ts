@@ -54,6 +54,16 @@ export interface MlArtifact {
   lineage: unknown
 }
 
+/** Data that is ready to be stored under an id. */
+export interface StagedArtifact {
+  id: string
+  staged: StagedBlob | null
+  columns: Pick<
+    ArtifactRow,
+    'data' | 'content_offset' | 'content_kind' | 'content_type' | 'content_hash' | 'content_size'
+  >
+}
+
 export type Artifacts = ReturnType<typeof createArtifacts>
 
 /** Trees of artifacts: what may be created under what, which of them are final, and reading them back. */
@@ -214,6 +224,19 @@ export function createArtifacts(deps: ArtifactsDeps) {
         await along?.(tx, row)
         return row
       })
+    },
+
+    /** Makes data ready to be an artifact: what is written later needs no reading and no waiting. */
+    stage: stageData,
+
+    /** Adds an artifact without a parent to a write that decides about more than it. */
+    async insertStaged(tx: Queries, { id, staged, columns }: StagedArtifact): Promise<void> {
+      const at = toTimestamp(now())
+      const row: ArtifactRow = {
+        ...{ id, parent_id: null, level: 0, ml_type: null, ...columns },
+        ...{ lineage: null, tags: '[]', created_at: at, updated_at: at },
+      }
+      await insert(tx, row, [staged])
     },
 
     /** Adds an artifact of the service's own making to a write that decides about more than it. */

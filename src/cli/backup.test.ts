@@ -264,7 +264,7 @@ describe('backup', () => {
     const manifest = JSON.parse(readFileSync(join(kept, 'manifest.json'), 'utf8'))
     expect(manifest).toMatchObject({
       format: 1,
-      migrations: { migration: ['0001-core', '0002-counts', '0003-lean'] },
+      migrations: { migration: ['0001-core', '0002-counts', '0003-lean', '0004-tasks'] },
       database: { sha256: hashOf(readFileSync(join(kept, 'chapkit.db'))) },
       blobs: { files: 3, bytes: 300_003 },
       counts: { configs: 1, artifacts: 4, jobs: 0 },
@@ -430,7 +430,7 @@ describe('restore', () => {
     const text = readFileSync(manifest, 'utf8')
     writeFileSync(manifest, text.slice(0, 40))
     await refused('manifest.json is damaged')
-    writeFileSync(manifest, text.replace('0003-lean', '0099-later'))
+    writeFileSync(manifest, text.replace('0004-tasks', '0099-later'))
     await refused(
       'The backup is newer than this program: chapkit 0.1.0 made it, with the migration "0099-later"',
     )

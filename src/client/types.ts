@@ -76,4 +76,6 @@ type All<Union> = [Union] extends [never]
  * `Client` alone has all of them, with data of any kind.
  */
 export type Client<Service = unknown> = Everywhere<ApiOf<Service>['types']> &
-  All<Groups<ApiOf<Service>['types']>[keyof ApiOf<Service>['features'] & Feature]>
+  All<
+    Groups<ApiOf<Service>['types']>[keyof ApiOf<Service>['features'] & keyof Groups<ServiceTypes>]
+  >

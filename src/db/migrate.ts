@@ -4,12 +4,14 @@ import type { Database } from './database.ts'
 import { core } from './migrations/0001-core.ts'
 import { counts } from './migrations/0002-counts.ts'
 import { lean } from './migrations/0003-lean.ts'
+import { tasks } from './migrations/0004-tasks.ts'
 import type { Queries } from './tables.ts'
 
 const migrations: Record<string, Migration> = {
   '0001-core': core,
   '0002-counts': counts,
   '0003-lean': lean,
+  '0004-tasks': tasks,
 }
 
 /** The schema changes that this program knows. */

@@ -35,13 +35,14 @@ type CreatedQuery = SelectQueryBuilder<{ created: CreatedTable }, 'created', obj
 
 /**
  * The rows of a table in order of creation: all of them, a page by number, or those behind a place. The table has `tenant`,
- * `id` and `created_at`; an index over the three makes each page one scan.
+ * `id` and `created_at`; an index over the three makes each page one scan. `where` leaves only rows with these values.
  */
 export async function listByCreation<Row>(
   db: Queries,
   table: string,
   columns: readonly string[],
   page: PageRequest,
+  where: Readonly<Record<string, string | number>> = {},
 ): Promise<Row[]> {
   // The builder's types know tables by name; what is used here every such table has.
   const from = (): CreatedQuery =>
@@ -50,6 +51,9 @@ export async function listByCreation<Row>(
     .select(columns as readonly (keyof CreatedTable)[])
     .orderBy('created_at')
     .orderBy('id')
+  for (const [column, value] of Object.entries(where)) {
+    query = query.where(column as keyof CreatedTable, '=', value as string)
+  }
   if (page.kind !== 'all') query = query.limit(page.size)
   if (page.kind === 'number') query = query.offset((page.page - 1) * page.size)
   if (page.kind === 'key' && page.after !== null) {

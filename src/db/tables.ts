@@ -12,6 +12,7 @@ export interface Tables {
   blob_ref: BlobRefTable
   job: JobTable
   job_log: JobLogTable
+  task: TaskTable
   idempotency: IdempotencyTable
   row_count: RowCountTable
 }
@@ -91,6 +92,8 @@ export interface JobTable extends Owned {
   boot: string | null
   host_deaths: number
   service_deaths: number
+  /** Runs that failed and were to be tried again. */
+  failures: number
   cancel_requested: number
   progress: string | null
   error: string | null
@@ -100,6 +103,29 @@ export interface JobTable extends Owned {
   submitted_at: string
   started_at: string | null
   finished_at: string | null
+}
+
+export interface TaskTable extends Owned {
+  id: string
+  /** Names a declaration among the declared; otherwise only for people. */
+  name: string | null
+  command: string
+  task_type: 'shell' | 'function'
+  /** JSON object, or null for none. */
+  parameters: string | null
+  /** Whether it may run: clients want it, and the service has what it needs. */
+  enabled: number
+  /** What clients want. */
+  wanted: number
+  /** Why the service keeps it from running; null when it does not. */
+  disabled_reason: string | null
+  /** Whether it came from the service file. */
+  declared: number
+  retries: string | null
+  timeout_seconds: number | null
+  tags: string
+  created_at: string
+  updated_at: string
 }
 
 export interface JobLogTable {

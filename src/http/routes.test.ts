@@ -112,7 +112,13 @@ describe('pages of a list', () => {
         jobStore.insert(tx, {
           ...{ id, type, status, payload: '{}', subject_id: null, artifact_id: null },
           ...{ attempt: 0, token: null, boot: null, host_deaths: 0, service_deaths: 0 },
-          ...{ cancel_requested: 0, progress: null, error: null, error_traceback: null },
+          ...{
+            failures: 0,
+            cancel_requested: 0,
+            progress: null,
+            error: null,
+            error_traceback: null,
+          },
           ...{ priority: 0, run_at: at, submitted_at: at, started_at: null, finished_at: null },
         }),
       remove: jobStore.remove,

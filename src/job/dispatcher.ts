@@ -21,6 +21,8 @@ export type JobOutcome =
   | { status: 'aborted' }
   /** Something around the model failed that will be whole again, such as a full disk. */
   | { status: 'retry'; afterMs: number }
+  /** The work itself failed and is to be tried again; `progress` says so until then. */
+  | { status: 'failed-once'; afterMs: number; progress: JobProgress }
 
 export interface JobContext {
   signal: AbortSignal
@@ -184,6 +186,11 @@ export function createDispatcher({
         return jobs.hostDied(claim, outcome.reason, withLines())
       case 'retry':
         return jobs.handBack(claim, withLines(), now() + outcome.afterMs)
+      case 'failed-once': {
+        const { afterMs, progress } = outcome
+        const report = (tx: Queries) => jobs.appendReport(tx, claim, { lines: [], progress })
+        return jobs.handBack(claim, withLines(report), now() + afterMs, true)
+      }
       case 'aborted':
         return jobs.handBack(claim, withLines())
     }

@@ -57,6 +57,8 @@ export interface Claim {
   type: string
   token: string
   attempt: number
+  /** Earlier runs that failed and were to be tried again. */
+  failures: number
   payload: Json
   artifactId: string | null
   /** The last line of the log that earlier runs wrote. */
@@ -178,6 +180,44 @@ export function createJobs(deps: JobsDeps) {
     )
   }
 
+  /** Stores a job as part of a larger write, after whose commit it has to be announced. */
+  async function add(tx: Queries, job: NewJob): Promise<JobRecord> {
+    await assertRoom(tx, job.type)
+    const at = toTimestamp(now())
+    const row: JobRow = {
+      id: job.id,
+      type: job.type,
+      status: 'pending',
+      payload: JSON.stringify(job.payload),
+      subject_id: job.subjectId,
+      artifact_id: job.artifactId,
+      attempt: 0,
+      token: null,
+      boot: null,
+      host_deaths: 0,
+      service_deaths: 0,
+      failures: 0,
+      cancel_requested: 0,
+      progress: null,
+      error: null,
+      error_traceback: null,
+      priority: job.priority ?? 0,
+      run_at: job.runAt === undefined ? at : toTimestamp(job.runAt),
+      submitted_at: at,
+      started_at: null,
+      finished_at: null,
+    }
+    await blobs.keep(tx, `job:${job.id}`, job.blobs)
+    await store.insert(tx, row)
+    return toRecord(row)
+  }
+
+  /** Says that a job has been committed: it runs when its time has come. */
+  function announce({ id, type, runAt }: Pick<NewJob, 'id' | 'type' | 'runAt'>): void {
+    observe?.({ kind: 'job.submitted', type })
+    engine.notify({ jobId: id, type, ...(runAt !== undefined && { runAt }) })
+  }
+
   /** The record whenever it changes and at least every `intervalMs`; undefined once it is gone. Ends after a final one. */
   async function* changes(
     id: string,
@@ -205,44 +245,16 @@ export function createJobs(deps: JobsDeps) {
     /** Stores a job in one transaction with whatever `along` writes; it runs some time after the commit. */
     async submit(job: NewJob, along?: Along<JobRecord>): Promise<JobRecord> {
       const record = await database.write(async (tx) => {
-        await assertRoom(tx, job.type)
-        const at = toTimestamp(now())
-        const row: JobRow = {
-          id: job.id,
-          type: job.type,
-          status: 'pending',
-          payload: JSON.stringify(job.payload),
-          subject_id: job.subjectId,
-          artifact_id: job.artifactId,
-          attempt: 0,
-          token: null,
-          boot: null,
-          host_deaths: 0,
-          service_deaths: 0,
-          cancel_requested: 0,
-          progress: null,
-          error: null,
-          error_traceback: null,
-          priority: job.priority ?? 0,
-          run_at: job.runAt === undefined ? at : toTimestamp(job.runAt),
-          submitted_at: at,
-          started_at: null,
-          finished_at: null,
-        }
-        await blobs.keep(tx, `job:${job.id}`, job.blobs)
-        await store.insert(tx, row)
-        const submitted = toRecord(row)
+        const submitted = await add(tx, job)
         await along?.(tx, submitted)
         return submitted
       })
-      observe?.({ kind: 'job.submitted', type: job.type })
-      engine.notify({
-        jobId: job.id,
-        type: job.type,
-        ...(job.runAt !== undefined && { runAt: job.runAt }),
-      })
+      announce(job)
       return record
     },
+
+    add,
+    announce,
 
     newId,
     get: getRecord,
@@ -359,6 +371,7 @@ export function createJobs(deps: JobsDeps) {
             type,
             token,
             attempt,
+            failures: row.failures,
             payload: JSON.parse(row.payload) as Json,
             artifactId: row.artifact_id,
             lastSeq: attempt === 1 ? 0 : await store.lastSeq(tx, row.id),
@@ -401,16 +414,21 @@ export function createJobs(deps: JobsDeps) {
 
     /**
      * Gives a job back whose run was stopped: it runs again from the start, not before `runAt`, or is canceled when that was
-     * asked for.
+     * asked for. A run that `hasFailed` is counted.
      */
     handBack: (
       claim: Claim,
       along?: (tx: Queries) => Promise<void>,
       runAt?: number,
+      hasFailed = false,
     ): Promise<void> =>
       settle(
         claim,
-        (row) => again(row, runAt === undefined ? {} : { run_at: toTimestamp(runAt) }),
+        (row) =>
+          again(row, {
+            ...(runAt !== undefined && { run_at: toTimestamp(runAt) }),
+            ...(hasFailed && { failures: row.failures + 1 }),
+          }),
         along,
       ),
 

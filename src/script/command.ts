@@ -49,7 +49,7 @@ export function parseCommand(
     }))
     return { text, words }
   }
-  const words = split(command, refuse)
+  const words = splitWords(command, refuse)
   if (/^\w+=/.test(words[0]?.text ?? '') && !words[0]?.quoted)
     refuse('it begins with a variable; put that into `env`, or set `shell: true`')
   return {
@@ -88,13 +88,16 @@ function toParts(word: string, kind: RunKind): CommandPart[] {
     )
 }
 
-interface Word {
+export interface Word {
   text: string
   quoted: boolean
 }
 
+/** Says why a command cannot be used. */
+export type RefuseCommand = (why: string) => never
+
 /** Words as a POSIX shell would split them, without anything that it would expand. */
-function split(command: string, refuse: (why: string) => never): Word[] {
+export function splitWords(command: string, refuse: RefuseCommand): Word[] {
   const words: Word[] = []
   let word: Word | undefined
   const begin = (): Word => {

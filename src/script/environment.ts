@@ -47,3 +47,22 @@ export function scriptEnvironment(given: EnvironmentOptions): Record<string, str
     [runVariable]: run,
   }
 }
+
+/** Variables as an author writes them: names to pass on, or names with values. */
+export type EnvironmentNames = readonly string[] | Readonly<Record<string, string | true>>
+
+/** Throws when a name is none. */
+export function toEnvironment(env: EnvironmentNames = []): Scripts['environment'] {
+  const entries: [string, string | true][] = Array.isArray(env)
+    ? env.map((name: string) => [name, true])
+    : Object.entries(env as Record<string, string | true>)
+  for (const [name] of entries) {
+    if (!/^[A-Za-z_]\w*$/.test(name))
+      throw new Error(`Expected the name of an environment variable in env, got "${name}"`)
+  }
+  const set = entries.filter((entry): entry is [string, string] => entry[1] !== true)
+  return {
+    pass: entries.filter(([, value]) => value === true).map(([name]) => name),
+    set: Object.fromEntries(set),
+  }
+}

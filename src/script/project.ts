@@ -93,32 +93,40 @@ export function createProject({ root, except, worker, blobs, database }: Project
     },
   })
 
+  /** Lists the project and gives it to `use`, again when it turns out to have changed meanwhile. */
+  async function whileStill<Result>(
+    use: (files: readonly FoundFile[]) => Promise<Result>,
+  ): Promise<Result> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await use(await worker.run('listProject', { root, except }))
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        const hasChanged = error instanceof ContentChanged || code === 'ENOENT'
+        if (!hasChanged) throw error
+        if (attempt === attempts) {
+          throw new FilesError(
+            'The project was changed each time that it was copied; name what changes all the time in .chapkitignore',
+          )
+        }
+        // What is missing may be what is believed to be stored.
+        stored = undefined
+      }
+    }
+  }
+
   return {
+    root,
+
     /**
      * Stores the project as it is now and gives it to `use`, again when it turns out to have changed meanwhile. Throws a
      * `FilesError` when it cannot be read, or never stands still.
      */
-    async use<Result>(
-      job: string,
-      use: (project: StoredProject) => Promise<Result>,
-    ): Promise<Result> {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          const files = await worker.run('listProject', { root, except })
-          return await use(await store(files, job))
-        } catch (error) {
-          const { code } = error as NodeJS.ErrnoException
-          const hasChanged = error instanceof ContentChanged || code === 'ENOENT'
-          if (!hasChanged) throw error
-          if (attempt === attempts) {
-            throw new FilesError(
-              'The project was changed each time that it was copied; name what changes all the time in .chapkitignore',
-            )
-          }
-          // What is missing may be what is believed to be stored.
-          stored = undefined
-        }
-      }
-    },
+    use: <Result>(job: string, use: (project: StoredProject) => Promise<Result>): Promise<Result> =>
+      whileStill(async (files) => use(await store(files, job))),
+
+    /** As `use`, without storing it: what a folder is filled with to have a copy. */
+    copy: <Result>(use: (filling: Filling) => Promise<Result>): Promise<Result> =>
+      whileStill((files) => use(toFilling(sha256(Buffer.from(JSON.stringify(files))), files))),
   }
 }

@@ -10,6 +10,7 @@ import type {
   WorkspaceRunner,
 } from '../ml/runner.ts'
 import { parseCommand } from './command.ts'
+import { toEnvironment } from './environment.ts'
 
 export interface ShellModelOptions<Config, Input = unknown> {
   /**
@@ -130,19 +131,4 @@ function toLimits(limits: Partial<ScriptLimits> = {}): ScriptLimits {
 function toPath(project: string | URL | undefined): string | null {
   if (project === undefined) return null
   return project instanceof URL || project.startsWith('file:') ? fileURLToPath(project) : project
-}
-
-function toEnvironment(env: ShellModelOptions<unknown>['env'] = []): Scripts['environment'] {
-  const entries: [string, string | true][] = Array.isArray(env)
-    ? env.map((name: string) => [name, true])
-    : Object.entries(env as Record<string, string | true>)
-  for (const [name] of entries) {
-    if (!/^[A-Za-z_]\w*$/.test(name))
-      throw new Error(`Expected the name of an environment variable in env, got "${name}"`)
-  }
-  const set = entries.filter((entry): entry is [string, string] => entry[1] !== true)
-  return {
-    pass: entries.filter(([, value]) => value === true).map(([name]) => name),
-    set: Object.fromEntries(set),
-  }
 }

@@ -17,13 +17,13 @@ import type { Command, FilePlaceholder, Scripts } from '../ml/runner.ts'
 import { createTrainings, runTimes } from '../ml/trainings.ts'
 import { toArguments } from './command.ts'
 import { configFileBytes } from './config-file.ts'
-import { scriptEnvironment } from './environment.ts'
 import { FilesError, type FoundFile, type PlacedFile } from './files.ts'
 import type { FilesWorker } from './files-worker.ts'
 import type { Filling, Folders, RunFolder } from './folders.ts'
-import { type CommandEnd, runCommand } from './process.ts'
+import { runInFolder } from './in-folder.ts'
+import { handled, tell, unfinished } from './outcome.ts'
+import type { CommandEnd } from './process.ts'
 import type { createProject } from './project.ts'
-import { toTrouble } from './trouble.ts'
 
 export interface ScriptRunsDeps {
   scripts: Scripts
@@ -55,10 +55,6 @@ const notInherited = [historicFile, futureFile, outputFile]
 
 /** Bytes that the folder of a run may hold when it ends. */
 const maximumBytes = 4 * 1024 ** 3
-/** Characters of the end of stderr that a failed job tells. */
-const tailLength = 2000
-/** How long a job waits when the machine has no room for a process. */
-const noProcessPauseMs = 2000
 /** How many trainings are remembered for the predictions to come. */
 const trainingsKept = 20
 /** Blobs that are read in one go: small ones come from the database, and others wait for their turn meanwhile. */
@@ -126,37 +122,19 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   }
 
   /** Runs one of the commands in its folder. */
-  async function run(
+  const run = (
     command: Command,
     files: Partial<Record<FilePlaceholder, string>>,
     folder: RunFolder,
     context: JobContext,
-  ): Promise<CommandEnd> {
-    const end = await runCommand({
+  ): Promise<CommandEnd> =>
+    runInFolder({
       words: toArguments(command, files),
-      folder: folder.work,
-      env: scriptEnvironment({
-        service: deps.environment,
-        options: scripts.environment,
-        project: root,
-        temp: folder.temp,
-        run: folder.run,
-      }),
+      options: scripts.environment,
       limits: scripts.limits,
       timeoutMs: scripts.timeoutMs,
-      signal: context.signal,
-      onLine: (stream, line) => context.log(stream, redact(line, folder)),
-      endStrays: (after) => worker.run('endProcesses', { run: folder.run, after: after - 1 }),
+      ...{ folder, root, worker, context, service: deps.environment },
     })
-    return { ...end, stdout: redact(end.stdout, folder), stderr: redact(end.stderr, folder) }
-  }
-
-  /** Takes the folders of this machine out of what clients will read. */
-  const redact = (text: string, folder: RunFolder): string =>
-    [folder.work, folder.temp, ...(root === '/' ? [] : [root])].reduce(
-      (rest, path) => rest.replaceAll(`${path}/`, '').replaceAll(path, '.'),
-      text,
-    )
 
   /** Stores what a run has left, as a layer on the files that it began with. */
   async function collect(
@@ -293,7 +271,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       await deps.link(tx, configId, id)
     }
     if (end.failure === null) return { status: 'completed', along }
-    return { status: 'failed', error: tell('train', end), traceback: null, along }
+    return { status: 'failed', error: tell('The train command', end), traceback: null, along }
   }
 
   const getTraining = createTrainings(artifacts, readTraining, trainingsKept)
@@ -373,7 +351,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
 
   /** The prediction that a command has written, or why there is none. */
   async function readOutput(folder: RunFolder, end: CommandEnd): Promise<Output> {
-    if (end.failure !== null) return { failure: tell('predict', end) }
+    if (end.failure !== null) return { failure: tell('The predict command', end) }
     try {
       return await worker.run('readPrediction', {
         ...{ folder: folder.work, path: outputFile, covariates },
@@ -382,7 +360,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       if (error instanceof FilesError) return { failure: `The predict command: ${error.message}` }
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
       return {
-        failure: tell('predict', {
+        failure: tell('The predict command', {
           ...end,
           failure: `ended with exit code 0 and has not written ${outputFile}`,
         }),
@@ -467,27 +445,4 @@ function ownBuffers(files: readonly PlacedFile[]): ArrayBuffer[] {
     const { buffer, byteLength } = source.bytes
     return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : []
   })
-}
-
-/** A failure that its author can do something about becomes the job's; what the system says goes on to whoever asked. */
-async function handled(work: () => Promise<JobOutcome>): Promise<JobOutcome> {
-  try {
-    return await work()
-  } catch (error) {
-    const trouble = toTrouble(error)
-    if (!(trouble instanceof FilesError)) throw trouble
-    return { status: 'failed', error: trouble.message, traceback: null }
-  }
-}
-
-/** The outcome of a command that has not come to its end. */
-function unfinished({ kind }: CommandEnd): JobOutcome | null {
-  if (kind === 'aborted') return { status: 'aborted' }
-  return kind === 'no-process' ? { status: 'retry', afterMs: noProcessPauseMs } : null
-}
-
-/** Why a command failed, with the end of what it wrote to stderr. */
-function tell(kind: 'train' | 'predict', { failure, stderr }: CommandEnd): string {
-  const end = stderr.trim().slice(-tailLength)
-  return `The ${kind} command ${failure}${end === '' ? '' : `:\n${end}`}`
 }

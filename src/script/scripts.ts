@@ -1,33 +1,50 @@
 import { statSync } from 'node:fs'
+import type { CommandsDeps } from './commands.ts'
+import { createCommands } from './commands.ts'
 import { createFilesWorker } from './files-worker.ts'
 import { createFolders } from './folders.ts'
 import { createProject, type ProjectDeps } from './project.ts'
 import { createScriptRuns, type ScriptRunsDeps } from './runs.ts'
 
-export interface ScriptsDeps extends Omit<ScriptRunsDeps, 'project' | 'folders' | 'worker'> {
+export interface WorkshopDeps {
+  blobs: ProjectDeps['blobs']
   database: ProjectDeps['database']
   /** Folder for the folders of runs; nobody else uses it. */
   scratch: string
   /** Files and folders of the service, which are no part of a project. */
   owned: readonly string[]
+  /** Environment of the service. */
+  environment: CommandsDeps['environment']
+  newId: () => string
   onError: (error: unknown, event: string) => void
 }
 
-export type ScriptModels = ReturnType<typeof openScripts>
+type ModelDeps = Omit<ScriptRunsDeps, 'project' | 'folders' | 'worker' | 'blobs' | 'environment'>
 
-/** Runs models that are made of commands. Throws when there is no folder of scripts. */
-export function openScripts(deps: ScriptsDeps) {
-  const { root, scratch, owned, blobs, database, newId, onError } = deps
-  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory())
-    throw new Error(`The project of the model has to be a folder, and ${root} is none`)
+export type Workshop = ReturnType<typeof openWorkshop>
+
+/** Where commands run: those of a model, and those of tasks. */
+export function openWorkshop(deps: WorkshopDeps) {
+  const { scratch, owned, blobs, database, environment, newId, onError } = deps
   const worker = createFilesWorker()
   const background = createFilesWorker()
   const folders = createFolders({ root: scratch, worker, background, newId, onError })
   const except = [scratch, ...owned]
-  const project = createProject({ root, except, worker, blobs, database })
+  const projectAt = (root: string) => createProject({ root, except, worker, blobs, database })
 
   return {
-    runs: createScriptRuns({ ...deps, project, folders, worker }),
+    /** Runs a model that is made of commands. Throws when there is no folder of scripts. */
+    modelRuns(model: ModelDeps) {
+      assertFolder(model.root, 'The project of the model')
+      const project = projectAt(model.root)
+      return createScriptRuns({ ...model, blobs, environment, project, folders, worker })
+    },
+
+    /** Runs commands in copies of a folder. Throws when it is none. */
+    commands(root: string) {
+      assertFolder(root, 'The project of the tasks')
+      return createCommands({ project: projectAt(root), folders, worker, environment })
+    },
 
     /** Ends and removes what an earlier start has left. Answers how many processes there were. */
     clear: (): Promise<number> => folders.clear(),
@@ -38,4 +55,9 @@ export function openScripts(deps: ScriptsDeps) {
       await Promise.all([worker.close(), background.close()])
     },
   }
+}
+
+function assertFolder(root: string, what: string): void {
+  if (statSync(root, { throwIfNoEntry: false })?.isDirectory()) return
+  throw new Error(`${what} has to be a folder, and ${root} is none`)
 }

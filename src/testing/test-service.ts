@@ -1,6 +1,6 @@
 import type { Service, StartOptions } from '../definition.ts'
 import type { JobRecord } from '../job/schema.ts'
-import type { Feature, Parts } from '../spec.ts'
+import type { Feature, MLFeature, Parts } from '../spec.ts'
 
 /** An answer, with its JSON read if it is JSON. */
 export interface TestAnswer {
@@ -12,7 +12,7 @@ export interface TestAnswer {
   json: any
 }
 
-export interface TestService<Has extends Feature = Feature> extends AsyncDisposable {
+export interface TestService<Has extends Feature = MLFeature> extends AsyncDisposable {
   parts: Parts<Has>
   /** Sends a request; an object as `body` travels as JSON. */
   request(

@@ -139,7 +139,7 @@ describe('what an active job uses', () => {
   })
 
   test('a model cannot be deleted, nor its config, while a prediction waits for it', async () => {
-    await using held = await startProbe({ concurrency: { train: 1, predict: 0 } })
+    await using held = await startProbe({ concurrency: { train: 1, predict: 0, task: 1 } })
     const configId = await createConfig(held)
     const trained = await held.request(
       'POST',

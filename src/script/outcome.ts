@@ -1,0 +1,32 @@
+import type { JobOutcome } from '../job/dispatcher.ts'
+import { FilesError } from './files.ts'
+import type { CommandEnd } from './process.ts'
+import { toTrouble } from './trouble.ts'
+
+/** Characters of the end of stderr that a failed job tells. */
+const tailLength = 2000
+/** How long a job waits when the machine has no room for a process. */
+const noProcessPauseMs = 2000
+
+/** A failure that its author can do something about becomes the job's; what the system says goes on to whoever asked. */
+export async function handled(work: () => Promise<JobOutcome>): Promise<JobOutcome> {
+  try {
+    return await work()
+  } catch (error) {
+    const trouble = toTrouble(error)
+    if (!(trouble instanceof FilesError)) throw trouble
+    return { status: 'failed', error: trouble.message, traceback: null }
+  }
+}
+
+/** The outcome of a command that has not come to its end. */
+export function unfinished({ kind }: CommandEnd): JobOutcome | null {
+  if (kind === 'aborted') return { status: 'aborted' }
+  return kind === 'no-process' ? { status: 'retry', afterMs: noProcessPauseMs } : null
+}
+
+/** Why a command failed, with the end of what it wrote to stderr. */
+export function tell(command: string, { failure, stderr }: CommandEnd): string {
+  const end = stderr.trim().slice(-tailLength)
+  return `${command} ${failure}${end === '' ? '' : `:\n${end}`}`
+}
