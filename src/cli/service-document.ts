@@ -1,12 +1,10 @@
 import { existsSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { defineService, type Service } from '../definition.ts'
 import { toError } from '../errors.ts'
-import { resolveOwnPackages } from '../host/resolve.ts'
 import { parseOpenApi } from '../postman/document.ts'
 import type { OpenApi } from '../postman/schema.ts'
 import { CommandError } from './exit.ts'
+import { loadService } from './load.ts'
 
 export interface Documented {
   document: OpenApi
@@ -47,26 +45,14 @@ export async function documentOf(path: string, { key }: { key: string }): Promis
 }
 
 async function serviceOf(path: string): Promise<Service> {
-  resolveOwnPackages()
   // What the file prints is not part of the document.
   const { log, info, debug } = console
   console.log = console.info = console.debug = console.error
-  let exported: unknown
   try {
-    const url = pathToFileURL(resolve(path)).href
-    exported = ((await import(url)) as { default?: unknown }).default
-  } catch (error) {
-    throw new CommandError(`${path} cannot be loaded: ${lineOf(error)}`, undefined, {
-      cause: error,
-    })
+    return (await loadService(path)).service
   } finally {
     Object.assign(console, { log, info, debug })
   }
-  if (exported !== null && typeof exported === 'object' && 'spec' in exported)
-    return exported as Service
-  throw new CommandError(
-    `Expected ${path} to export a service as default: export default new MLServiceBuilder({ … }).build()`,
-  )
 }
 
 async function projectOf(path: string): Promise<Service> {
