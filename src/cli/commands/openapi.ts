@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Collection, OpenApi } from '../../postman/schema.ts'
 import { environment } from '../../settings.ts'
 import { CommandError, exit } from '../exit.ts'
@@ -44,8 +43,7 @@ function assertFits(file: string | undefined, { url, yaml, json, postman }: Open
 }
 
 async function readDocument(file: string | undefined, options: OpenapiOptions) {
-  if (file !== undefined)
-    return documentOf(file, { key: options.apiKey ?? `${randomUUID()}${randomUUID()}` })
+  if (file !== undefined) return documentOf(file)
   const { CHAPKIT_URL, CHAPKIT_API_KEY } = environment()
   const baseUrl = (options.url ?? CHAPKIT_URL ?? defaultUrl).replace(/\/+$/, '')
   const document = await fetchDocument(baseUrl, options.apiKey ?? CHAPKIT_API_KEY)
