@@ -8,7 +8,14 @@ import {
   type Settings,
   withoutSecrets,
 } from './settings.ts'
-import type { Feature, MLFeature, Parts, ServiceSpec, ServiceTypes } from './spec.ts'
+import {
+  type Feature,
+  hasHosts,
+  type MLFeature,
+  type Parts,
+  type ServiceSpec,
+  type ServiceTypes,
+} from './spec.ts'
 
 /** How a service is started, beyond what the environment says. */
 export interface StartOptions extends Partial<Settings> {
@@ -74,12 +81,11 @@ export function defineService<Has extends Feature, Types extends ServiceTypes>(
       secrets: spec.auth ? [spec.auth.headerName.toLowerCase()] : [],
     })
     const keys = await openKeys(apiKeys, env, logger)
-    // Commands run in processes of their own, in any case.
-    const isHosted = spec.runner?.keeps === 'value'
+    const isHosted = hasHosts(spec)
     if (isHosted && spec.module === null && hosting !== 'inline') {
       logger.warn(
         { event: 'host.inline' },
-        `Models run inside the service and can block it: give the builder${spec.definedAt ? ` at ${spec.definedAt}` : ''} \`module: import.meta.url\``,
+        `Models and tasks run inside the service and can block it: give the builder${spec.definedAt ? ` at ${spec.definedAt}` : ''} \`module: import.meta.url\``,
       )
     }
     const monitor = monitoring?.createMonitor() ?? null

@@ -12,7 +12,7 @@ import { configRoutes } from './config/routes.ts'
 import { BaseConfig } from './config/schema.ts'
 import { migrateEntity } from './db/migrate.ts'
 import type { EntityDefinition, EntityOperations } from './entity/define.ts'
-import { createInlineHosts, createProcessHosts } from './host/hosts.ts'
+import { createInlineHosts, createProcessHosts, type Programs } from './host/hosts.ts'
 import type { FastifyInstance } from './http/routes.ts'
 import { createIdempotency } from './idempotency/idempotency.ts'
 import { createDispatcher } from './job/dispatcher.ts'
@@ -26,7 +26,6 @@ import { createIntakeQueue } from './ml/intake-queue.ts'
 import { createMl } from './ml/ml.ts'
 import { mlRoutes } from './ml/routes.ts'
 import type { ModelHosts } from './ml/run.ts'
-import type { ValueRunner } from './ml/runner.ts'
 import { createRuns } from './ml/runs.ts'
 import { createValidation } from './ml/validate.ts'
 import type { Monitor } from './monitor/monitor.ts'
@@ -40,11 +39,12 @@ import type { Logger } from './server/log.ts'
 import { toOpenApi } from './server/openapi.ts'
 import { pages } from './server/pages.ts'
 import type { Settings } from './settings.ts'
-import type { Parts, ServiceSpec } from './spec.ts'
+import { hasHosts, type Parts, type ServiceSpec } from './spec.ts'
 import { createHealth, databaseCheck } from './system/health.ts'
 import { healthRoutes, infoRoutes, systemRoutes } from './system/routes.ts'
 import { taskRoutes } from './task/routes.ts'
 import { createTaskRuns } from './task/runs.ts'
+import { createServe } from './task/serve.ts'
 import { createTasks } from './task/tasks.ts'
 import { version } from './version.ts'
 import { openWebApps } from './webapp/apps.ts'
@@ -179,7 +179,11 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }
 
   const intake = createIntakeQueue()
-  const hosts = spec.runner?.keeps === 'value' ? openHosts(spec, spec.runner, options) : null
+  const programs = {
+    runner: spec.runner?.keeps === 'value' ? spec.runner : null,
+    functions: spec.tasks?.functions ?? new Map<never, never>(),
+  }
+  const hosts = hasHosts(spec) ? openHosts(spec, programs, options) : null
   const info = MLServiceInfo.safeParse(spec.info).data ?? null
   const validation =
     spec.runner &&
@@ -225,6 +229,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       : null
   const valueRuns =
     hosts &&
+    programs.runner &&
     info &&
     createRuns({
       artifacts,
@@ -244,8 +249,13 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     spec.tasks &&
     workshop &&
     createTaskRuns({
-      ...{ spec: spec.tasks, artifacts, random: platform.random },
+      ...{ spec: spec.tasks, artifacts, hosts, random: platform.random },
       commands: workshop.commands(spec.tasks.project),
+      serve: createServe({
+        ...{ artifacts, jobs, ml, intake, onError },
+        configs: spec.config ? configs : null,
+      }),
+      redact: redactor(spec.module),
     })
   if (tasks) routes.push(taskRoutes({ tasks, idempotency, prefix: prefixes.tasks, publicUrl }))
   const registration = openRegistration(options)
@@ -439,19 +449,20 @@ function projectOf({ module }: ServiceSpec, project: string | null): string {
   return resolve(module === null ? '.' : dirname(fileURLToPath(module)), project ?? '.')
 }
 
-/** Models run in processes of their own where a host can import them, else inline. */
+/** Models and task functions run in processes of their own where a host can import them, else inline. */
 function openHosts(
   spec: ServiceSpec,
-  runner: ValueRunner,
+  programs: Programs,
   { logger, environment, settings }: ServiceOptions,
 ): ModelHosts {
-  if (spec.module === null) return createInlineHosts(runner)
-  const { train, predict } = settings.concurrency
+  if (spec.module === null) return createInlineHosts(programs)
+  const { train, predict, task } = settings.concurrency
   return createProcessHosts({
     module: spec.module,
     env: environment,
-    // One for every job that may run: with fewer, trainings that hold them all would hold up predictions.
-    maximum: train + predict,
+    // One for every job that may run: with fewer, trainings that hold them all would hold up predictions, and a task that waits
+    // for its training would wait for ever.
+    maximum: (programs.runner ? train + predict : 0) + (programs.functions.size > 0 ? task : 0),
     memoryLimit: settings.modelMemory,
     log: (message) => logger.info({ event: 'host' }, message),
   })

@@ -125,3 +125,8 @@ export interface ServiceSpec {
   /** How the service registers with an orchestrator when it listens; null does not. */
   registration: RegistrationSpec | null
 }
+
+/** Whether a service has code that hosts run: a model of functions, or task functions. Commands run in processes of their own. */
+export function hasHosts({ runner, tasks }: ServiceSpec): boolean {
+  return runner?.keeps === 'value' || (tasks?.functions.size ?? 0) > 0
+}

@@ -4,15 +4,14 @@ import { flushCompileCache } from 'node:module'
 import { basename, extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { createLogLimit } from '../ml/output.ts'
-import type { RunEvents, RunRequest } from '../ml/run.ts'
-import type { ValueRunner } from '../ml/runner.ts'
-import { createExecutor, type Executor, failure } from './execute.ts'
+import type { CallAnswer, CallService, RunEvents, RunRequest } from '../ml/run.ts'
+import { createExecutor, type Executor, failure, type Programs } from './execute.ts'
 import type { FromHost, HostParameters, ToHost } from './protocol.ts'
 import { resolveOwnPackages } from './resolve.ts'
 
 /*
  * The program of a model host: `node entry.ts MODULE PARAMETERS`, started by hosts.ts and by nothing else. It imports
- * the user's module and runs what it is sent, one run at a time.
+ * the user's module and runs what it is sent, one run at a time: its model, or its task functions.
  */
 
 type Message<From = FromHost> = From extends unknown ? Omit<From, 'chapkit'> : never
@@ -27,7 +26,9 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
   writeSynchronously(process.stdout)
   writeSynchronously(process.stderr)
   standBeforeService()
-  let active: { id: number; controller: AbortController; events: BufferedEvents } | undefined
+  let active:
+    | { id: number; controller: AbortController; events: BufferedEvents; calls: Calls }
+    | undefined
   let executor: Executor | undefined
   let isEnding = false
 
@@ -43,15 +44,17 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
     if (isEnding) return
     if (message.type === 'run') void run(message.id, message.request)
     else if (message.type === 'end') void end()
-    else if (message.id === active?.id) active.controller.abort()
+    else if (message.id !== active?.id) return
+    else if (message.type === 'reply') active.calls.reply(message.call, message.answer)
+    else active.controller.abort()
   })
 
   resolveOwnPackages()
   try {
-    const runner = await importRunner(module)
+    const programs = await importPrograms(module)
     // No model may block this thread before the other one is there.
     await watching
-    executor = createExecutor(runner)
+    executor = createExecutor(programs)
   } catch (error) {
     die(error)
     return
@@ -62,8 +65,10 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
   async function run(id: number, request: RunRequest): Promise<void> {
     const controller = new AbortController()
     const events = bufferEvents(id)
-    active = { id, controller, events }
-    const outcome = await executor!.execute(request, { signal: controller.signal, events })
+    const calls = createCalls(id)
+    active = { id, controller, events, calls }
+    const { signal } = controller
+    const outcome = await executor!.execute(request, { signal, events, call: calls.call })
     // An uncaught exception was quicker and has answered.
     if (isEnding) return
     events.flush()
@@ -128,18 +133,43 @@ function standBeforeService(): void {
   }
 }
 
-/** The runner of the user's module: of the service that it exports as default, or exported by itself. */
-async function importRunner(module: string): Promise<ValueRunner> {
+type Runner = NonNullable<Programs['runner']>
+
+/** What the user's module has to run: of the service that it exports as default, or a runner that is exported by itself. */
+async function importPrograms(module: string): Promise<Programs> {
   const exported = (await import(module)) as {
-    default?: { spec?: { runner?: ValueRunner } }
-    runner?: ValueRunner
+    default?: { spec?: { runner?: Runner; tasks?: { functions: Programs['functions'] } | null } }
+    runner?: Runner
   }
-  const runner = exported.default?.spec?.runner ?? exported.runner
-  if (typeof runner?.train === 'function' && typeof runner.predict === 'function') return runner
+  const spec = exported.default?.spec
+  const runner = spec?.runner ?? exported.runner
+  const hasModel = typeof runner?.train === 'function' && typeof runner.predict === 'function'
+  const functions: Programs['functions'] = spec?.tasks?.functions ?? new Map()
+  if (hasModel || functions.size > 0) return { runner: hasModel ? runner : null, functions }
   const found = Object.keys(exported).join(', ') || 'nothing'
   throw new Error(
-    `${basename(module)} exports no model: expected \`export default service\` with what build() returned, or \`export const runner\`; it exports ${found}`,
+    `${basename(module)} exports no model and no tasks: expected \`export default service\` with what build() returned, or \`export const runner\`; it exports ${found}`,
   )
+}
+
+type Calls = ReturnType<typeof createCalls>
+
+/** What a run has asked the service and waits for. */
+function createCalls(id: number) {
+  const waiting = new Map<number, (answer: CallAnswer) => void>()
+  let last = 0
+  const call: CallService = (method, args) =>
+    new Promise((resolve) => {
+      waiting.set(++last, resolve)
+      send({ type: 'call', id, call: last, method, args })
+    })
+  return {
+    call,
+    reply(number: number, answer: CallAnswer): void {
+      waiting.get(number)?.(answer)
+      waiting.delete(number)
+    },
+  }
 }
 
 type BufferedEvents = RunEvents & { flush(): void }

@@ -23,14 +23,22 @@ import type {
 } from '../ml/run.ts'
 import type { RunContext, ValueRunner } from '../ml/runner.ts'
 import { createModelCache, type LoadedModel, type ModelCache } from './model-cache.ts'
+import { createReports } from './reports.ts'
+import { runTask, type TaskFunctions } from './run-task.ts'
 
 export type Executor = ReturnType<typeof createExecutor>
 
+/** What a service file has to run. */
+export interface Programs {
+  runner: ValueRunner | null
+  functions: TaskFunctions
+}
+
 /**
- * Runs requests with a runner, in whatever process this is: bytes in, bytes out. Every failure is an outcome whose
+ * Runs requests with a runner and with task functions, in whatever process this is: bytes in, bytes out. Every failure is an outcome whose
  * message says what was expected and what came.
  */
-export function createExecutor(runner: ValueRunner) {
+export function createExecutor({ runner, functions }: Programs) {
   const models = createModelCache()
   let initialized: Promise<void> | undefined
 
@@ -43,6 +51,9 @@ export function createExecutor(runner: ValueRunner) {
       options: RunOptions,
     ): Promise<Extract<RunOutcome, { status: 'done' | 'failed' }>> {
       try {
+        if (request.kind === 'task')
+          return { status: 'done', result: await runTask(functions, request, options) }
+        if (runner === null) throw new Error('The service file exports no model')
         initialized ??= Promise.resolve(runner.init?.())
         await initialized.catch((error: unknown) => {
           initialized = undefined
@@ -60,7 +71,7 @@ export function createExecutor(runner: ValueRunner) {
 
     /** Calls the runner's `cleanup`, if there was a run that it can clean up after. */
     async cleanup(): Promise<void> {
-      if (initialized) await runner.cleanup?.()
+      if (initialized) await runner?.cleanup?.()
     },
   }
 }
@@ -166,24 +177,17 @@ async function readBytes(source: BytesSource): Promise<Uint8Array> {
 
 /** What the model is given besides its data; what it reports is checked before it goes anywhere. */
 function createContext(
-  request: RunRequest,
+  request: TrainRequest | PredictRequest,
   { signal, events }: RunOptions,
   reported: Record<string, number>,
 ): RunContext<unknown> {
-  const log = (line: unknown) => {
-    const text = typeof line === 'string' ? line : inspect(line)
-    for (const part of text.split(/\r?\n/)) events.onLog('log', part)
-  }
+  const { log, progress } = createReports(events)
   return {
     config: request.config,
     geo: request.geo as FeatureCollection | null,
     signal,
     log,
-    progress(fraction, message) {
-      const isKnown = typeof fraction === 'number' && !Number.isNaN(fraction)
-      const text = message === undefined || message === null ? null : String(message)
-      events.onProgress(isKnown ? Math.min(1, Math.max(0, fraction)) : null, text)
-    },
+    progress,
     metrics(values) {
       const entries = Object.entries(values)
       const finite = entries.filter(([, value]) => Number.isFinite(value))

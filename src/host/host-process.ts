@@ -62,6 +62,7 @@ export type StartFailure =
 interface ActiveRun {
   id: number
   events: RunOptions['events']
+  call: RunOptions['call']
   limit: LogLimit
   isAborted: boolean
   /** What the host answered, until its output has been read. */
@@ -151,12 +152,13 @@ export function startHostProcess(options: HostProcessOptions) {
   }
 
   /** Runs a request. The host must be ready and without a run. */
-  function run(request: RunRequest, { signal, events }: RunOptions): Promise<RunOutcome> {
+  function run(request: RunRequest, { signal, events, call }: RunOptions): Promise<RunOutcome> {
     const { promise, resolve } = Promise.withResolvers<RunOutcome>()
     flushOutput()
     active = {
       id: ++runs,
       events,
+      call,
       limit: createLogLimit((stream, line) => events.onLog(stream, line)),
       isAborted: false,
       finish(outcome) {
@@ -238,9 +240,18 @@ export function startHostProcess(options: HostProcessOptions) {
       case 'metrics':
         active.events.onMetrics(message.values)
         return
+      case 'call':
+        void onCall(active, message)
+        return
       case 'answer':
         onAnswer(active, message)
     }
+  }
+
+  async function onCall(run: ActiveRun, message: Extract<FromHost, { type: 'call' }>) {
+    const { id, call, method, args } = message
+    const answer = await run.call?.(method, args)
+    if (answer && active === run) send({ type: 'reply', id, call, answer })
   }
 
   function onAnswer(run: ActiveRun, message: Extract<FromHost, { type: 'answer' }>): void {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { pause } from '../kernel/abort.ts'
 import { decodeModel, encodeModel } from '../ml/envelope.ts'
+import type { ValueRunner } from '../ml/runner.ts'
 import type { Behaviour } from './fixtures/behaviour.ts'
 import { runner as meanRunner } from './fixtures/mean.ts'
 import {
@@ -41,6 +42,8 @@ function startHosts(name: string, options: Partial<ProcessHostsOptions> = {}): M
   open.add(hosts)
   return hosts
 }
+
+const inlineHosts = (runner: ValueRunner) => createInlineHosts({ runner, functions: new Map() })
 
 const json = (value: unknown) => ({ bytes: new TextEncoder().encode(JSON.stringify(value)) })
 const cases = {
@@ -134,7 +137,7 @@ function temporaryFile(name: string): string {
 
 describe.each([
   ['in a process', () => startHosts('mean')],
-  ['inline', () => createInlineHosts(meanRunner)],
+  ['inline', () => inlineHosts(meanRunner)],
 ])('a model %s', (place, create) => {
   test('trains and predicts', async () => {
     const hosts = create()
@@ -263,7 +266,7 @@ describe('what a model does wrong is said', () => {
     ['ragged rows', { columns: ['a', 'b'], data: [[1]] }, 'Expected 2 cells'],
     ['objects in cells', [{ a: { b: 1 } }], 'Expected a string, a number, a boolean or null'],
   ])('predict that returns %s', async (_, returned, error) => {
-    const hosts = createInlineHosts({ ...meanRunner, predict: () => returned as never })
+    const hosts = inlineHosts({ ...meanRunner, predict: () => returned as never })
     const outcome = await start(hosts, predictRequest(encodeModel(new Map()))).outcome
     expect(outcome).toMatchObject({ status: 'failed', error: expect.stringContaining(error) })
   })
@@ -273,14 +276,14 @@ describe('what a model does wrong is said', () => {
     ['records', [{ time_period: '2024-03', location: 'oslo' }]],
     ['a frame of another copy of the library', { toJson: () => futureRows }],
   ])('while %s is accepted', async (_, returned) => {
-    const hosts = createInlineHosts({ ...meanRunner, predict: () => returned as never })
+    const hosts = inlineHosts({ ...meanRunner, predict: () => returned as never })
     expect(await start(hosts, predictRequest(encodeModel(new Map()))).outcome).toMatchObject({
       status: 'done',
     })
   })
 
   test('save and load of the runner take the place of the envelope', async () => {
-    const hosts = createInlineHosts({
+    const hosts = inlineHosts({
       ...meanRunner,
       save: () => Buffer.from('mine'),
       load: (bytes: Uint8Array) => new Map([['oslo', bytes.byteLength]]),
@@ -300,7 +303,7 @@ describe('a module that cannot be loaded fails the run with its error', () => {
     [
       'exports no model',
       code('export const model = 1'),
-      'exports no model: expected `export default service`',
+      'exports no model and no tasks: expected `export default service`',
     ],
     ['exits', code('process.exit(7)'), 'The model host exited with code 7 while it loaded'],
     [
@@ -478,7 +481,7 @@ describe('a canceled run', () => {
   })
 
   test('inline is given up at once', async () => {
-    const hosts = createInlineHosts({ ...meanRunner, train: () => new Promise<never>(() => {}) })
+    const hosts = inlineHosts({ ...meanRunner, train: () => new Promise<never>(() => {}) })
     const run = start(hosts, trainRequest())
     run.abort()
     expect(await run.outcome).toEqual({ status: 'aborted' })
@@ -633,7 +636,8 @@ describe('hosts', () => {
     `)
     const hosts = startHosts(module, { maximum: 2 })
     const predict = (model: string, ms = 0) =>
-      start(hosts, { ...predictRequest(Buffer.from(model), model), config: { ms } }).outcome
+      start(hosts, { ...predictRequest(Buffer.from(model), model), config: { ms } } as RunRequest)
+        .outcome
     // Two at once: each host loads another model.
     await Promise.all([predict('1', 500), predict('2', 500)])
     for (const model of ['1', '2', '2', '1', '1', '2']) await predict(model)

@@ -7,6 +7,7 @@ import type { HostStats, ModelHosts, RunOptions, RunOutcome, RunRequest } from '
 import { type HostProcess, startHostProcess } from './host-process.ts'
 
 export type * from '../ml/run.ts'
+export type { Programs } from './execute.ts'
 export { createInlineHosts } from './inline.ts'
 
 /** What node takes without a model, roughly. */

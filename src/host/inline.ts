@@ -1,20 +1,19 @@
 import { createLogLimit } from '../ml/output.ts'
 import type { ModelHosts, RunEvents, RunOutcome } from '../ml/run.ts'
-import type { ValueRunner } from '../ml/runner.ts'
-import { createExecutor } from './execute.ts'
+import { createExecutor, type Programs } from './execute.ts'
 
 /**
- * Runs models in this process, with the same results: for tests, and where there is no module that a host could
+ * Runs models and task functions in this process, with the same results: for tests, and where there is no module that a host could
  * import. A model that computes blocks the process; one that ignores its signal is left to itself.
  */
-export function createInlineHosts(runner: ValueRunner): ModelHosts {
-  const executor = createExecutor(runner)
+export function createInlineHosts(programs: Programs): ModelHosts {
+  const executor = createExecutor(programs)
   const running = new Set<() => void>()
   let isClosed = false
   let cleaned: Promise<void> | undefined
 
   return {
-    async run(request, { signal, events }): Promise<RunOutcome> {
+    async run(request, { signal, events, call }): Promise<RunOutcome> {
       if (isClosed || signal.aborted) return { status: 'aborted' }
       const aborted = Promise.withResolvers<RunOutcome>()
       const controller = new AbortController()
@@ -30,7 +29,11 @@ export function createInlineHosts(runner: ValueRunner): ModelHosts {
       running.add(abort)
       signal.addEventListener('abort', abort)
       try {
-        const run = executor.execute(request, { signal: controller.signal, events: limited })
+        const run = executor.execute(request, {
+          signal: controller.signal,
+          events: limited,
+          ...(call && { call }),
+        })
         return await Promise.race([run, aborted.promise])
       } finally {
         signal.removeEventListener('abort', abort)

@@ -1,8 +1,8 @@
-import type { LogStream, RunOutcome, RunRequest } from '../ml/run.ts'
+import type { CallAnswer, LogStream, RunOutcome, RunRequest } from '../ml/run.ts'
 
 /*
  * What the service and a model host say to each other over the channel that Node gives a child process. A run is one
- * message each way; logs, progress and metrics come between. Messages of the model itself (`process.send` is open to
+ * message each way; logs, progress, metrics and calls come between. Messages of the model itself (`process.send` is open to
  * it) are told apart by `chapkit`.
  */
 
@@ -19,6 +19,8 @@ export interface HostParameters {
 export type ToHost =
   | { type: 'run'; id: number; request: RunRequest }
   | { type: 'cancel'; id: number }
+  /** Answers a call of a run. */
+  | { type: 'reply'; id: number; call: number; answer: CallAnswer }
   | { type: 'end' }
 
 export type FromHost = { chapkit: 'host' } & (
@@ -28,6 +30,8 @@ export type FromHost = { chapkit: 'host' } & (
   | { type: 'log'; id: number; stream: LogStream; line: string }
   | { type: 'progress'; id: number; fraction: number | null; message: string | null }
   | { type: 'metrics'; id: number; values: Record<string, number> }
+  /** The run asks the service for something. */
+  | { type: 'call'; id: number; call: number; method: string; args: readonly unknown[] }
   | {
       type: 'answer'
       id: number

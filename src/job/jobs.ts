@@ -444,7 +444,9 @@ export function createJobs(deps: JobsDeps) {
           const host_deaths = row.host_deaths + 1
           if (host_deaths < maximumHostDeaths || row.cancel_requested === 1)
             return again(row, { host_deaths })
-          const error = `ModelHostDied: the model's process died ${host_deaths} times under this job; last: ${reason}`
+          const isModel = claim.type === 'train' || claim.type === 'predict'
+          const who = isModel ? "ModelHostDied: the model's process" : 'HostDied: its process'
+          const error = `${who} died ${host_deaths} times under this job; last: ${reason}`
           return { ...finished('failed'), host_deaths, error }
         },
         along,

@@ -1,4 +1,5 @@
 import type { Field } from '../data/schema.ts'
+import type { Issue } from '../errors.ts'
 
 /** The bytes of a frame (canonical JSON) or of a model: as they are, or the path of a file that holds them. */
 export type BytesSource = { bytes: Uint8Array } | { path: string }
@@ -24,8 +25,19 @@ export interface PredictRequest extends RunRequestBase {
   model: { key: string; source: BytesSource }
 }
 
-/** All that a model host needs to run a model once: JSON, bytes and paths, never objects of the service. */
-export type RunRequest = TrainRequest | PredictRequest
+/** Runs a function of the service file that is no model: a task. */
+export interface TaskRequest {
+  kind: 'task'
+  /** Name of the function. */
+  name: string
+  /** JSON, before the schema of the function has read it. */
+  parameters: unknown
+  /** 1 for the first run. */
+  attempt: number
+}
+
+/** All that a model host needs to run something once: JSON, bytes and paths, never objects of the service. */
+export type RunRequest = TrainRequest | PredictRequest | TaskRequest
 
 export type LogStream = 'stdout' | 'stderr' | 'log'
 
@@ -60,7 +72,23 @@ export interface PredictResult {
   inputs: { historic: FrameFacts; future: FrameFacts }
 }
 
-export type RunResult = TrainResult | PredictResult
+/** A function that throws has a result, too: what it has thrown. */
+export interface TaskResult {
+  kind: 'task'
+  /** Plain data. */
+  value: unknown
+  error: TaskError | null
+}
+
+export interface TaskError {
+  type: string
+  message: string
+  traceback: string | null
+  /** False where another run cannot end otherwise. */
+  mayRetry: boolean
+}
+
+export type RunResult = TrainResult | PredictResult | TaskResult
 
 /** How a run ended. Only `failed` is the model's own doing. */
 export type RunOutcome =
@@ -74,9 +102,19 @@ export type RunOutcome =
   /** `signal` aborted, or the hosts were closed. */
   | { status: 'aborted' }
 
+/** What the service answers to a call of a run. An error of the catalogue has its code. */
+export type CallAnswer =
+  | { value: unknown }
+  | { error: { code: string | null; message: string; issues?: readonly Issue[] } }
+
+/** Asks the service something in the midst of a run: a method by name, with plain data. Never rejects. */
+export type CallService = (method: string, args: readonly unknown[]) => Promise<CallAnswer>
+
 export interface RunOptions {
   signal: AbortSignal
   events: RunEvents
+  /** Answers what the run asks of the service; runs of models ask nothing. */
+  call?: CallService
 }
 
 export interface HostStats {

@@ -102,6 +102,3 @@ export interface TaskMl {
     input: ({ type: 'train' } & TrainInput) | ({ type: 'predict' } & PredictInput),
   ): Promise<{ valid: boolean; diagnostics: Diagnostic[] }>
 }
-
-/** Asks the service: a method by name, such as `configs.get`, with plain data. */
-export type CallService = (method: string, args: readonly unknown[]) => Promise<unknown>

@@ -1,0 +1,159 @@
+import type { Artifacts } from '../artifact/artifacts.ts'
+import { toSummary } from '../artifact/render.ts'
+import type { Configs } from '../config/configs.ts'
+import { ChapkitError, toError } from '../errors.ts'
+import type { Jobs } from '../job/jobs.ts'
+import { isFinal, type JobStatus } from '../job/schema.ts'
+import type { PageRequest } from '../kernel/page.ts'
+import type { PredictIntake, TrainIntake } from '../ml/intake.ts'
+import type { IntakeQueue } from '../ml/intake-queue.ts'
+import type { Ml } from '../ml/ml.ts'
+import type { CallAnswer } from '../ml/run.ts'
+import type { NewTaskConfig } from './services.ts'
+
+export interface ServeDeps {
+  /** Parts that the service has; null for others. */
+  configs: Configs | null
+  artifacts: Artifacts
+  jobs: Jobs
+  ml: Ml | null
+  intake: IntakeQueue
+  onError: (error: unknown, event: string) => void
+}
+
+/** How long one look at a job waits. */
+const lookMs = 60_000
+const chunk = 1000
+
+// biome-ignore lint/suspicious/noExplicitAny: what arrives is checked by the rules, as what a client sends
+type Method = (signal: AbortSignal, ...args: any[]) => Promise<unknown>
+
+/** Answers what task functions ask of the service; the other end of `remote.ts`. */
+export function createServe(deps: ServeDeps) {
+  const { artifacts, jobs, intake, onError } = deps
+  const configs = () => deps.configs ?? lacks('configs', 'withConfig()')
+  const ml = () => deps.ml ?? lacks('model', 'withMl()')
+
+  const methods: Readonly<Record<string, Method>> = {
+    'configs.get': async (_, id: string) => configs().get(id),
+    'configs.find': async (_, id: string) => configs().find(id),
+    'configs.list': async (_, filter: { tag?: string; name?: string } | null) =>
+      collect(configs().list, ({ tags, name }) => {
+        const { tag, name: wanted } = filter ?? {}
+        return (tag === undefined || tags.includes(tag)) && (wanted ?? name) === name
+      }),
+    'configs.create': async (_, { name, data, tags }: NewTaskConfig) =>
+      configs().create({ name, data, tags: tags ?? [] }),
+    'configs.update': async (_, id: string, { name, data, tags }: NewTaskConfig) =>
+      configs().update(id, { name, data, tags: tags ?? [] }),
+
+    'artifacts.get': async (_, id: string) => JSON.parse(await toText(await artifacts.text(id))),
+    'artifacts.list': async (_, filter: ArtifactFilter | null) =>
+      collect(
+        async (page) => (await artifacts.list(page)).map(toSummary),
+        (artifact) => fits(artifact, filter ?? {}),
+      ),
+    'artifacts.lineage': (_, id: string) => artifacts.lineage(id),
+    'artifacts.create': async (_, { data, parentId, tags }) =>
+      toSummary(await artifacts.create({ data, parent_id: parentId ?? null, tags: tags ?? [] })),
+
+    'jobs.get': (_, id: string) => jobs.get(id),
+    'jobs.list': (_, filter: { status?: JobStatus; type?: string } | null) =>
+      jobs.list(filter ?? {}, { kind: 'key', after: null, size: chunk }),
+    'jobs.wait': wait,
+    'jobs.cancel': (_, id: string) => jobs.cancel(id),
+    'jobs.logs': async (_, id: string, after: number | null) =>
+      (await jobs.logs(id, after ?? 0, chunk)).items,
+
+    'ml.train': async (_, body: unknown) => ml().train((await take('train', body)) as TrainIntake),
+    'ml.predict': async (_, body: unknown) =>
+      ml().predict((await take('predict', body)) as PredictIntake),
+    'ml.validate': async (_, body: unknown) => ml().validate(await take('by-type', body)),
+  }
+
+  const take = (type: 'train' | 'predict' | 'by-type', body: unknown) =>
+    intake.take({ form: 'json', type, body: Buffer.from(JSON.stringify(body)) })
+
+  async function wait(signal: AbortSignal, id: string): Promise<unknown> {
+    await jobs.get(id)
+    while (!signal.aborted) {
+      const record = await jobs.waitFor(id, lookMs, signal)
+      if (!record) throw new ChapkitError('not-found', 'Job not found')
+      if (isFinal(record.status)) return record
+    }
+    throw signal.reason
+  }
+
+  /** Never rejects. What the catalogue does not know is logged, and says nothing to the function. */
+  return async (
+    method: string,
+    args: readonly unknown[],
+    signal: AbortSignal,
+  ): Promise<CallAnswer> => {
+    try {
+      const found = Object.hasOwn(methods, method) ? methods[method] : undefined
+      if (!found) throw new ChapkitError('not-found', `The service has no method ${method}`)
+      return { value: (await found(signal, ...args)) ?? null }
+    } catch (thrown) {
+      const error = toError(thrown)
+      if (error instanceof ChapkitError && error.code !== 'internal') {
+        const { code, message, issues } = error
+        return { error: { code, message, ...(issues && { issues }) } }
+      }
+      if (!signal.aborted) onError(thrown, 'task.call.failed')
+      return {
+        error: {
+          code: 'internal',
+          message: `The service could not answer ${method}; its log says why`,
+        },
+      }
+    }
+  }
+}
+
+function lacks(what: string, method: string): never {
+  throw new ChapkitError('conflict', `This service has no ${what}: add ${method} to its builder`)
+}
+
+interface ArtifactFilter {
+  tag?: string
+  parentId?: string | null
+  type?: string
+}
+
+function fits(
+  { tags, parent_id, data }: ReturnType<typeof toSummary>,
+  { tag, parentId, type }: ArtifactFilter,
+): boolean {
+  const own = (data as { type?: unknown } | null)?.type
+  return (
+    (tag === undefined || tags.includes(tag)) &&
+    (parentId === undefined || parent_id === parentId) &&
+    (type === undefined || own === type)
+  )
+}
+
+/** All items of a list that are wanted, read a chunk at a time. */
+async function collect<Item extends { id: string }>(
+  list: (page: PageRequest) => Promise<Item[]>,
+  isWanted: (item: Item) => boolean,
+): Promise<Item[]> {
+  const wanted: Item[] = []
+  let after: string | null = null
+  for (;;) {
+    const items: Item[] = await list({ kind: 'key', after, size: chunk })
+    wanted.push(...items.filter(isWanted))
+    const last = items.at(-1)
+    if (!last || items.length < chunk) return wanted
+    after = last.id
+  }
+}
+
+async function toText(pieces: (string | AsyncIterable<Uint8Array>)[]): Promise<string> {
+  let text = ''
+  for (const piece of pieces) {
+    if (typeof piece === 'string') text += piece
+    else text += Buffer.concat(await Array.fromAsync(piece)).toString()
+  }
+  return text
+}
