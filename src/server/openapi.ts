@@ -20,6 +20,7 @@ const tagTexts: Readonly<Record<string, string>> = {
   Config: 'Named configurations of the model',
   Artifacts: 'Models, predictions and other results, as trees',
   Jobs: 'Work that runs in the background and outlives a restart',
+  Tasks: 'Commands and functions of the service file, run as jobs',
   Service: 'What the service is',
   Observability: 'How the service does',
 }

@@ -264,6 +264,14 @@ describe.each(['inline', 'process'] as const)('a function (%s)', (hosting) => {
     expect(job).toMatchObject({ status: 'failed', error: expect.stringContaining(why) })
   })
 
+  test('is told which attempt it is, and tried again until it succeeds', async () => {
+    const { job, artifact, lines } = await run(await start(), 'fail', { until: 3 })
+    expect([job.status, artifact.data.result]).toEqual(['completed', { attempt: 3 }])
+    expect(lines[0]).toBe(
+      'attempt 1 of 3 failed: TypeError: broken in attempt 1; attempt 2 of 3 follows in 0.0 s',
+    )
+  })
+
   test('that is canceled is told by its signal, and its job is canceled', async () => {
     const service = await start()
     const id = await idOf(service, 'endless')

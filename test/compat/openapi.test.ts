@@ -41,6 +41,7 @@ beforeAll(async () => {
   const { builder } = createProbe()
   let print = () => ''
   const service = builder
+    .withTasks()
     .withRoutes((app) => {
       app.get('/api/v1/own/:name', async () => ({ own: true }))
       print = () => app.printRoutes({ commonPrefix: false })
@@ -105,6 +106,7 @@ describe('the OpenAPI document', () => {
       'ML',
       'Observability',
       'Service',
+      'Tasks',
     ])
   })
 
@@ -142,7 +144,8 @@ describe('the OpenAPI document', () => {
       'GET /api/v1/configs/{id}/$artifacts',
       'POST /api/v1/configs/{id}/$link-artifact',
       'POST /api/v1/configs/{id}/$unlink-artifact',
-      ...['configs', 'artifacts'].flatMap((noun) => [
+      'POST /api/v1/tasks/{id}/$execute',
+      ...['configs', 'artifacts', 'tasks'].flatMap((noun) => [
         `POST /api/v1/${noun}`,
         `GET /api/v1/${noun}`,
         `GET /api/v1/${noun}/$schema`,
