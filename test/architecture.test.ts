@@ -47,7 +47,7 @@ const mayImport: Record<string, readonly string[]> = {
     ],
     ...['platform.ts', 'postman', 'script', 'settings.ts', 'version.ts'],
   ],
-  testing: ['blob', 'definition.ts', 'job', 'spec.ts'],
+  testing: ['blob', 'client', 'definition.ts', 'job', 'spec.ts'],
 }
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
@@ -148,7 +148,7 @@ test('environment, clock and chance enter in one place each', () => {
 test('importing the package starts nothing, prints nothing and leaves globals alone', () => {
   const script = `
     const before = new Set(Object.getOwnPropertyNames(globalThis))
-    for (const door of ['chapkit', 'chapkit/testing']) await import(door)
+    for (const door of ['chapkit', 'chapkit/client', 'chapkit/testing']) await import(door)
     const added = Object.getOwnPropertyNames(globalThis).filter((name) => !before.has(name))
     console.log(JSON.stringify({ added, active: process.getActiveResourcesInfo() }))`
   const { stdout, stderr } = spawnSync(
@@ -180,6 +180,34 @@ test('the server is loaded when a service starts, not when the package is import
   expect(
     loaded.filter((url) => /node_modules\/(fastify|pino|ajv|better-sqlite3)\//.test(url)),
   ).toEqual([])
+})
+
+test('the client is nothing but itself: no server, no library, nothing of Node', () => {
+  const script = `
+    import { registerHooks } from 'node:module'
+    const loaded = []
+    registerHooks({ load: (url, context, next) => { loaded.push(url); return next(url, context) } })
+    await import('chapkit/client')
+    console.log(JSON.stringify(loaded))`
+  const { stdout } = spawnSync(
+    process.execPath,
+    ['--conditions=chapkit-source', '--input-type=module', '--eval', script],
+    { cwd: resolve(src, '..'), encoding: 'utf8' },
+  )
+  const loaded = (JSON.parse(stdout) as string[]).map((url) => url.replace(/^.*\/src\//, ''))
+  expect(loaded).toContain('client/client.ts')
+  // Values only: names of paths, states of jobs, a pause.
+  expect(loaded.filter((url) => !url.startsWith('client/')).sort()).toEqual([
+    'job/schema.ts',
+    'kernel/abort.ts',
+    'spec.ts',
+  ])
+  // Its types are those of what travels.
+  const strangers = files
+    .filter((file) => file.startsWith('client/'))
+    .flatMap((file) => local(file))
+    .filter((file) => !/^(client|kernel)\/|\/schema\.ts$|^(errors|spec)\.ts$/.test(file))
+  expect([...new Set(strangers)].sort()).toEqual(['data/geojson.ts', 'ml/info.ts'])
 })
 
 test('only the monitor writes metrics, and nobody loads it but a service that asks for it', () => {

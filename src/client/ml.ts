@@ -1,7 +1,7 @@
 import type { FeatureCollection } from '../data/geojson.ts'
 import type { FrameJson } from '../data/schema.ts'
 import type { JobRecord } from '../job/schema.ts'
-import type { Diagnostic } from '../ml/runner.ts'
+import type { Diagnostic } from '../ml/schema.ts'
 import { type FrameInput, toFrame } from './frames.ts'
 import type { JobsClient, WaitOptions } from './jobs.ts'
 import type { Call, CallOptions, CreateOptions, Transport } from './transport.ts'

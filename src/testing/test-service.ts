@@ -1,6 +1,8 @@
+import { type Client, createClient } from '../client/index.ts'
 import type { Service, StartOptions } from '../definition.ts'
 import type { JobRecord } from '../job/schema.ts'
-import type { Feature, MLFeature, Parts } from '../spec.ts'
+import type { Feature, MLFeature, Parts, ServiceTypes } from '../spec.ts'
+import { injectFetch } from './inject-fetch.ts'
 
 /** An answer, with its JSON read if it is JSON. */
 export interface TestAnswer {
@@ -12,8 +14,13 @@ export interface TestAnswer {
   json: any
 }
 
-export interface TestService<Has extends Feature = MLFeature> extends AsyncDisposable {
+export interface TestService<
+  Has extends Feature = MLFeature,
+  Types extends ServiceTypes = ServiceTypes,
+> extends AsyncDisposable {
   parts: Parts<Has>
+  /** A client of the service, with its types. It has the first of the `apiKeys`, and tries nothing twice. */
+  client: Client<Service<Has, Types>>
   /** Sends a request; an object as `body` travels as JSON. */
   request(
     method: string,
@@ -32,13 +39,14 @@ export interface TestService<Has extends Feature = MLFeature> extends AsyncDispo
  * @example
  * ```ts
  * await using test = await createTestService(service)
- * const { status } = await test.request('POST', '/api/v1/configs', { name: 'a', data: {} })
+ * const { id } = await test.client.configs.create({ name: 'a', data: {} })
+ * const { status } = await test.request('GET', `/api/v1/configs/${id}`)
  * ```
  */
-export async function createTestService<Has extends Feature>(
-  service: Service<Has>,
+export async function createTestService<Has extends Feature, Types extends ServiceTypes>(
+  service: Service<Has, Types>,
   options: StartOptions = {},
-): Promise<TestService<Has>> {
+): Promise<TestService<Has, Types>> {
   const parts = await service.start({
     databaseUrl: ':memory:',
     hosting: 'inline',
@@ -72,8 +80,18 @@ export async function createTestService<Has extends Feature>(
     }
   }
 
+  const client = createClient({
+    url: 'http://localhost',
+    fetch: injectFetch(service),
+    apiKey: options.apiKeys?.[0],
+    prefixes: service.spec.prefixes,
+    retries: 0,
+  })
+
   return {
     parts,
+    // The compiler cannot compare types that are not known yet.
+    client: client as never,
     request,
     waitForJob: (id) => waitForJob(request, id),
     close: () => service.close(),

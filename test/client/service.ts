@@ -1,4 +1,6 @@
 import { BaseConfig, defineEntity, FunctionalModelRunner, MLServiceBuilder } from 'chapkit'
+import { type Client, createClient } from 'chapkit/client'
+import { createTestService } from 'chapkit/testing'
 import { onTestFinished } from 'vitest'
 import { z } from 'zod'
 
@@ -42,9 +44,16 @@ export function createService() {
     .build()
 }
 
-/** The same, listening at a port of its own until the test ends. */
-export async function listen() {
+export type Probe = ReturnType<typeof createService>
+
+/** A client of the same, over a socket or without one; the service ends with the test. */
+export async function connect(way: 'http' | 'inject' = 'http'): Promise<Client<Probe>> {
   const service = createService()
+  if (way === 'inject') {
+    const test = await createTestService(service)
+    onTestFinished(() => test.close())
+    return test.client
+  }
   onTestFinished(() => service.close())
   const { url } = await service.listen({
     port: 0,
@@ -53,7 +62,5 @@ export async function listen() {
     hosting: 'inline',
     logLevel: 'silent',
   })
-  return { service, url }
+  return createClient<Probe>({ url, retries: 0 })
 }
-
-export type Probe = ReturnType<typeof createService>
