@@ -47,7 +47,10 @@ const mayImport: Record<string, readonly string[]> = {
     ],
     ...['platform.ts', 'postman', 'script', 'settings.ts', 'version.ts'],
   ],
-  testing: ['blob', 'client', 'definition.ts', 'job', 'spec.ts'],
+  testing: [
+    ...['blob', 'builder.ts', 'client', 'data', 'definition.ts', 'engine', 'job'],
+    ...['ml', 'spec.ts'],
+  ],
 }
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(

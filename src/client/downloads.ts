@@ -1,6 +1,7 @@
 import type { FrameJson } from '../data/schema.ts'
 import { segment } from './collection.ts'
 import type { FrameRecord } from './frames.ts'
+import { resumed } from './resume.ts'
 import type { CallOptions, Transport } from './transport.ts'
 
 /** How a frame is written. */
@@ -11,6 +12,8 @@ export interface DownloadOptions extends CallOptions {
   format?: FrameFormat | undefined
   /** Bytes from `start` up to but without `end`. @default all of them */
   range?: { start: number; end?: number | undefined } | undefined
+  /** Called as bytes arrive, with all so far and those to be expected; null when that is not known. */
+  onBytes?: ((received: number, size: number | null) => void) | undefined
 }
 
 /** A download that has begun. */
@@ -24,7 +27,7 @@ export interface Download {
   etag: string | null
 }
 
-/** The content of artifacts. */
+/** The content of artifacts. A download that breaks off goes on where it was. */
 export interface DownloadsClient {
   /** All of the content. */
   download(id: string, options?: DownloadOptions): Promise<Uint8Array<ArrayBuffer>>
@@ -43,39 +46,41 @@ export function createDownloads(transport: Transport, prefix: string): Downloads
     ...options,
     path: `${prefix}/${segment(id)}/$download`,
     query: { format },
-    headers: {
-      ...options.headers,
-      ...(range && {
-        range: `bytes=${range.start}-${range.end === undefined ? '' : range.end - 1}`,
-      }),
-    },
+    headers: { ...options.headers, ...(range && { range: toRange(range.start, range.end) }) },
   })
-  const download = (id: string, options?: DownloadOptions) =>
-    transport.exchange(
-      toCall(id, options),
-      async (response) => new Uint8Array(await response.arrayBuffer()),
-    )
+
+  async function open(id: string, options: DownloadOptions = {}): Promise<Download> {
+    const call = toCall(id, options)
+    const response = await transport.open(call)
+    const { headers } = response
+    const length = headers.get('content-length')
+    // What was packed on the way arrives unpacked, and longer than was said.
+    const size = length === null || headers.has('content-encoding') ? null : Number(length)
+    const etag = headers.get('etag')
+    return {
+      stream: resumed(transport, call, { response, size, etag, ...options }),
+      type: headers.get('content-type') ?? 'application/octet-stream',
+      filename: /filename="?([^";]+)/.exec(headers.get('content-disposition') ?? '')?.[1] ?? null,
+      size,
+      etag,
+    }
+  }
+
+  const download = async (id: string, options?: DownloadOptions) =>
+    new Uint8Array(await new Response((await open(id, options)).stream).arrayBuffer())
+  const text = async (id: string, options: DownloadOptions) =>
+    new TextDecoder().decode(await download(id, options))
 
   return {
     download,
-
-    async open(id, options) {
-      const { body, headers } = await transport.open(toCall(id, options))
-      const size = headers.get('content-length')
-      return {
-        stream: body as Download['stream'],
-        type: headers.get('content-type') ?? 'application/octet-stream',
-        filename: /filename="?([^";]+)/.exec(headers.get('content-disposition') ?? '')?.[1] ?? null,
-        size: size === null ? null : Number(size),
-        etag: headers.get('etag'),
-      }
-    },
-
-    frame: (id, options) => transport.json<FrameJson>(toCall(id, { ...options, format: 'json' })),
-    records: (id, options) =>
-      transport.json<FrameRecord[]>(toCall(id, { ...options, format: 'records' })),
-    csv: (id, options) =>
-      transport.exchange(toCall(id, { ...options, format: 'csv' }), (response) => response.text()),
+    open,
+    frame: async (id, options) => JSON.parse(await text(id, { ...options, format: 'json' })),
+    records: async (id, options) => JSON.parse(await text(id, { ...options, format: 'records' })),
+    csv: (id, options) => text(id, { ...options, format: 'csv' }),
     parquet: (id, options) => download(id, { ...options, format: 'parquet' }),
   }
 }
+
+/** Bytes from `start` up to but without `end`, in the words of HTTP. */
+const toRange = (start: number, end?: number): string =>
+  `bytes=${start}-${end === undefined ? '' : end - 1}`

@@ -8,6 +8,7 @@ import type { JobRecord } from '../job/schema.ts'
  * | code | means |
  * |---|---|
  * | `unreachable` | no answer came: wrong URL, service down, network gone |
+ * | `invalid-url` | the URL of the client is none |
  * | `timeout` | no answer came in `timeoutMs` |
  * | `unexpected-answer` | an answer that is not of this API, say of a proxy or of another service |
  * | `job-failed`, `job-canceled`, `job-deleted` | a job that was waited for did not complete; `job` has its record |

@@ -57,7 +57,7 @@ export interface JobsClient {
   logs(id: string, options?: CallOptions & { after?: number; limit?: number }): Promise<LogPage>
   /** Each line of the log, as it is written, until the job ends. */
   followLogs(id: string, options?: WatchOptions & { after?: number }): AsyncGenerator<LogLine, void>
-  /** Asks a job to stop; it has when its status says so. One that has ended is a `conflict`. */
+  /** Asks a job to stop; it has when its status says so. One that has ended otherwise is a `conflict`. */
   cancel(id: string, options?: CallOptions): Promise<JobRecord>
   /** Deletes a job, canceling it first. What it has made stays. */
   remove(id: string, options?: CallOptions): Promise<void>
@@ -84,9 +84,16 @@ export function createJobs(transport: Transport, prefix: string): JobsClient {
     followLogs: (id, options) => followLog(transport, at(id), options),
 
     async cancel(id, options) {
-      // Asking twice is asking once.
       const call = { ...options, method: 'POST', path: at(id, '/$cancel'), repeatable: true }
-      return transport.json<JobRecord>(call)
+      try {
+        return await transport.json<JobRecord>(call)
+      } catch (thrown) {
+        if (!(thrown instanceof ChapkitClientError) || thrown.code !== 'conflict') throw thrown
+        // Asking twice is asking once, whether the first answer was lost or not.
+        const record = await jobs.get(id, options)
+        if (record.status === 'canceled') return record
+        throw thrown
+      }
     },
 
     remove: (id, options) => removeOne(transport, at(id), options),

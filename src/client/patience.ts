@@ -21,7 +21,7 @@ interface Manner {
 
 /**
  * What `follow` tells, which is called again when it breaks off: it answers true when it has told everything, and calls
- * `alive` whenever it hears of the service. A service that cannot be reached at all is an error at once; one that was there is
+ * `alive` whenever it hears of the service. A service that has never answered is an error after the usual tries; one that has is
  * waited for.
  */
 export async function* patiently<Item>(
@@ -30,23 +30,22 @@ export async function* patiently<Item>(
   follow: (alive: () => void, manner: Manner) => AsyncGenerator<Item, boolean>,
 ): AsyncGenerator<Item, void> {
   let polls = false
-  let reached = false
   let tries = 0
   let waitedMs = 0
   const alive = () => {
-    reached = true
     tries = 0
     waitedMs = 0
   }
   for (;;) {
+    const wasThere = transport.hasAnswered()
     try {
-      if (yield* follow(alive, { polls, retries: reached ? 0 : retries })) return
+      if (yield* follow(alive, { polls, retries: wasThere ? 0 : retries })) return
     } catch (thrown) {
       if (thrown instanceof NoStream && !polls) {
         polls = true
         continue
       }
-      if (!isAway(thrown) || !reached || waitedMs >= patienceMs) throw thrown
+      if (!isAway(thrown) || !transport.hasAnswered() || waitedMs >= patienceMs) throw thrown
     }
     tries += 1
     const pauseMs = backoffMs(tries, transport.timing.random)

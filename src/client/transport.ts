@@ -78,6 +78,7 @@ export function createTransport(options: TransportOptions) {
   const base = parseUrl(options.url)
   const send = options.fetch ?? fetch
   const timing = { ...systemTiming, ...options.timing }
+  let hasAnswered = false
 
   function toRequest(call: Call): { url: string; init: RequestInit & { duplex?: 'half' } } {
     const url = base + call.path + toQuery(call.query)
@@ -114,6 +115,9 @@ export function createTransport(options: TransportOptions) {
     const signals = [late.signal, call.signal, options.signal].filter((each) => each !== undefined)
     try {
       const response = await send(url, { ...init, signal: AbortSignal.any(signals) })
+      // It has begun: how long it goes on is a matter of its size.
+      clearTimeout(timer)
+      hasAnswered = true
       if (!response.ok && response.status !== 304) return { refused: response }
       return { out: await read(response) }
     } catch (thrown) {
@@ -174,6 +178,8 @@ export function createTransport(options: TransportOptions) {
   return {
     base,
     timing,
+    /** Whether the service has been there, at any time: then it may come back. */
+    hasAnswered: (): boolean => hasAnswered,
     wait,
     exchange,
     json: <Out>(call: Call): Promise<Out> =>
@@ -208,7 +214,7 @@ function parseUrl(url: string | URL): string {
   const text = String(url)
   if (!/^https?:\/\/[^/]/.test(text) || !URL.canParse(text)) {
     throw new ChapkitClientError(
-      'unreachable',
+      'invalid-url',
       `Expected the URL of a service such as http://127.0.0.1:8000, got ${JSON.stringify(text)}`,
     )
   }
