@@ -1,6 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { errorCatalogue, permissionCatalogue } from 'chapkit'
-import { createTestService } from 'chapkit/testing'
+import { createTestService, type TestService } from 'chapkit/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createProbe, timestamp } from './fixtures.ts'
 
@@ -32,7 +32,7 @@ interface Document {
   components: { schemas: Record<string, object> }
 }
 
-let probe: Awaited<ReturnType<typeof createTestService>>
+let probe: TestService
 let document: Document
 let operations: { name: string; method: string; path: string; operation: Operation }[]
 let registered: string[]
