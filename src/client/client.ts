@@ -5,6 +5,7 @@ import { createConfigs } from './configs.ts'
 import { createJobs } from './jobs.ts'
 import { createMl } from './ml.ts'
 import { createHealthClient, createSystemClient, type Info } from './service.ts'
+import { createTasks } from './tasks.ts'
 import { createTransport, type TransportOptions } from './transport.ts'
 import type { Client } from './types.ts'
 
@@ -40,6 +41,7 @@ export function createClient<Service = unknown>(options: ClientOptions): Client<
     artifacts,
     jobs,
     ml: createMl({ transport, prefix: prefixes.ml, jobs, frame: artifacts.frame }),
+    tasks: createTasks({ transport, prefix: prefixes.tasks, jobs, artifact: artifacts.get }),
     entity: (of: string | { path: string }, { path }: { path?: string } = {}) =>
       createCollection<never, never>(
         transport,

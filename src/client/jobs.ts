@@ -4,7 +4,7 @@ import { iterateByKey, readPage, removeOne, segment } from './collection.ts'
 import { ChapkitClientError } from './errors.ts'
 import { followLog, followRecord } from './follow.ts'
 import type { WatchOptions } from './patience.ts'
-import type { CallOptions, Transport } from './transport.ts'
+import type { CallOptions, CreateOptions, Transport } from './transport.ts'
 
 export interface JobFilter {
   status?: JobStatus | undefined
@@ -143,4 +143,12 @@ export function toJobError(job: JobRecord): ChapkitClientError {
   return status === 'canceled'
     ? new ChapkitClientError('job-canceled', `The ${type} job ${id} was canceled${reason}`, { job })
     : new ChapkitClientError('job-failed', `The ${type} job ${id} failed${reason}`, { job })
+}
+
+/** Options of a submit for the wait that follows: its key names the submit alone. */
+export function toWait({
+  idempotencyKey: _,
+  ...options
+}: CreateOptions & WaitOptions): WaitOptions {
+  return { ...options, mustComplete: true }
 }

@@ -3,7 +3,7 @@ import type { FrameJson } from '../data/schema.ts'
 import type { JobRecord } from '../job/schema.ts'
 import type { Diagnostic } from '../ml/schema.ts'
 import { type FrameInput, toFrame } from './frames.ts'
-import type { JobsClient, WaitOptions } from './jobs.ts'
+import { type JobsClient, toWait, type WaitOptions } from './jobs.ts'
 import type { Call, CallOptions, CreateOptions, Transport } from './transport.ts'
 
 /** What a training is made from. */
@@ -156,8 +156,3 @@ const toPredictBody = (input: PredictInput) => ({
   historic: toFrame(input.historic),
   future: toFrame(input.future),
 })
-
-/** The key names the submit alone. */
-function toWait({ idempotencyKey: _, ...options }: CreateOptions & WaitOptions): WaitOptions {
-  return { ...options, mustComplete: true }
-}

@@ -5,6 +5,7 @@ import type { ConfigsClient } from './configs.ts'
 import type { JobsClient } from './jobs.ts'
 import type { MlClient } from './ml.ts'
 import type { HealthClient, Info, SystemClient } from './service.ts'
+import type { TasksClient } from './tasks.ts'
 import type { Call, CallOptions } from './transport.ts'
 
 /** What is known of a service of which nothing is known. */
@@ -42,6 +43,7 @@ interface Groups<Types extends ServiceTypes> {
   artifacts: { readonly artifacts: ArtifactsClient }
   jobs: { readonly jobs: JobsClient }
   ml: { readonly ml: MlClient }
+  tasks: { readonly tasks: TasksClient }
 }
 
 interface Everywhere<Types extends ServiceTypes> {

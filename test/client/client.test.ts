@@ -166,6 +166,25 @@ describe.each(['http', 'inject'] as const)('over %s', (way) => {
     expect(await echoed.json()).toEqual({ a: 1 })
   })
 
+  test('a task is run by its name, and its result is fetched', async () => {
+    const client = await connect()
+    const done = await client.tasks.executeAndWait('greet', { name: 'you; ls' })
+    expect(done).toMatchObject({
+      job: { status: 'completed' },
+      result: { stdout: 'hello you; ls\n', exit_code: 0 },
+    })
+    const [task] = await client.tasks.list({ enabled: true })
+    expect(await client.tasks.get('greet')).toEqual(task)
+    expect((await client.tasks.disable('greet')).enabled).toBe(false)
+    await expect(client.tasks.execute('greet')).rejects.toMatchObject({ code: 'conflict' })
+    expect((await client.tasks.enable(String(task?.id))).enabled).toBe(true)
+    expect(await client.tasks.parameters('greet')).toMatchObject({ type: 'object' })
+    await expect(client.tasks.execute('nobody')).rejects.toMatchObject({
+      code: 'not-found',
+      detail: expect.stringContaining('tasks.list()'),
+    })
+  })
+
   test('a service tells what it is, where it runs and how it is', async () => {
     const client = await connect()
     expect(await client.info()).toMatchObject({ id: 'client-probe', period_type: 'monthly' })

@@ -37,6 +37,7 @@ export function createService() {
     runner,
   })
     .withEntity(stations)
+    .withTasks({ shell: { greet: { command: 'echo hello {name}' } } })
     .withRoutes((app) => {
       app.get('/api/v1/hello', async () => ({ hello: 'you' }))
       app.post('/api/v1/echo', async (request) => request.body)
