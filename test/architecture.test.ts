@@ -33,19 +33,8 @@ const mayImport: Record<string, readonly string[]> = {
   postman: [],
   mlproject: ['artifact', 'builder.ts', 'config', 'definition.ts', 'ml', 'script'],
   cli: [
-    ...[
-      'blob',
-      'client',
-      'config',
-      'data',
-      'db',
-      'definition.ts',
-      'host',
-      'job',
-      'ml',
-      'mlproject',
-    ],
-    ...['platform.ts', 'postman', 'script', 'settings.ts', 'version.ts'],
+    ...['blob', 'client', 'config', 'data', 'db', 'definition.ts', 'host', 'job', 'ml'],
+    ...['mlproject', 'platform.ts', 'postman', 'script', 'settings.ts', 'version.ts'],
   ],
   testing: [
     ...['blob', 'builder.ts', 'client', 'data', 'definition.ts', 'engine', 'job'],

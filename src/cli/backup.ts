@@ -9,6 +9,7 @@ import { dirname, join, relative } from 'node:path'
 import { z } from 'zod'
 import type { BlobStore } from '../blob/blob-store.ts'
 import { ChapkitError } from '../errors.ts'
+import type { Progress } from './progress.ts'
 
 /** The names in a back-up. */
 export const names = {
@@ -36,8 +37,14 @@ export class BackupError extends Error {
   override readonly name = 'BackupError'
 }
 
-/** Says how far something is. */
-export type Report = (line: string) => void
+/** Says how far something is: in words, and from 0 to 1 where that is known. */
+export type Report = (line: string, done?: number) => void
+
+/** Reports on a progress: what has a fraction moves it, everything else begins something. */
+export function toReport(progress: Progress): Report {
+  return (text, done) =>
+    done === undefined ? progress.stage(text) : progress.update({ done, text })
+}
 
 export interface BlobFile {
   hash: string
@@ -106,7 +113,10 @@ export async function copyBlobs(
       await copyOne(file)
       done += 1
       bytes += file.size
-      report(`files: ${done} of ${files.length}, ${toSize(bytes)} of ${toSize(total)}`)
+      report(
+        `files: ${done} of ${files.length}, ${toSize(bytes)} of ${toSize(total)}`,
+        total === 0 ? 1 : bytes / total,
+      )
     }
   }
   const ends = await Promise.allSettled(Array.from({ length: 4 }, worker))
@@ -116,10 +126,10 @@ export async function copyBlobs(
 /** Reports that come in thousands, at most twice a second; `always` what has no successor. */
 export function paced(report: Report, now: () => number): Report {
   let last = Number.NEGATIVE_INFINITY
-  return (line) => {
+  return (line, done) => {
     if (now() - last < 500) return
     last = now()
-    report(line)
+    report(line, done)
   }
 }
 

@@ -68,6 +68,7 @@ export function createProgram(run: Run = async () => {}): Command {
 
   for (const [group, definitions] of Object.entries(groups))
     for (const define of definitions) program.addCommand(define(run).helpGroup(group))
+  program.commandsGroup('More:')
   for (const define of hidden) program.addCommand(define(run), { hidden: true })
   inherit(program)
   return program.addHelpText('after', () => `\nExit codes:\n${exitCodes()}`)

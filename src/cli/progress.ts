@@ -18,6 +18,8 @@ export interface Step {
 /** Shows how far something is: a bar on a terminal, a line now and then elsewhere. */
 export interface Progress {
   update(step: Step): void
+  /** Says what begins now: a line of its own where there is no bar. */
+  stage(text: string): void
   /** Writes a line that stays, above the bar. */
   line(text: string): void
   /** Takes the bar away. Nothing is shown after it. */
@@ -25,7 +27,7 @@ export interface Progress {
 }
 
 /** Nobody watches. */
-export const silent: Progress = { update() {}, line() {}, end() {} }
+export const silent: Progress = { update() {}, stage() {}, line() {}, end() {} }
 
 /** Plain lines are at least this far apart: logs of a build are read later, by people. */
 const pacePlainMs = 5000
@@ -49,6 +51,7 @@ function createLines(title: string, screen: Screen, now: Clock): Progress {
       said = line
       screen.write(`chapkit: ${toText(line)}\n`)
     },
+    stage: (text) => void screen.write(`chapkit: ${toText(text)}\n`),
     line: (text) => void screen.write(`${text}\n`),
     end() {},
   }
@@ -73,6 +76,9 @@ function createBar(title: string, screen: Screen, now: Clock): Progress {
   return {
     update(next) {
       step = next
+    },
+    stage(text) {
+      step = { done: null, text }
     },
     line(text) {
       clear()

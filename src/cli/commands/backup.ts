@@ -23,28 +23,37 @@ import {
   type Report,
   sync,
   toLine,
+  toReport,
 } from '../backup.ts'
+import { CommandError, exit } from '../exit.ts'
+import { createOutput } from '../output.ts'
 
 export interface BackupOptions {
   dataDir?: string
+  json?: boolean
 }
 
 /** Backs up a data folder, in use or not, into a new folder. Answers the exit code. */
 export async function backup(folder: string, options: BackupOptions): Promise<number> {
   const target = resolve(folder)
+  const output = createOutput(options)
+  const progress = output.progress('backing up')
   try {
     const settings = parseSettings(environment())
     const file = databaseFile({ ...settings, dataDir: options.dataDir ?? settings.dataDir })
-    const { counts, blobs, database } = await createBackup(file, target, (line) =>
-      console.error(`chapkit: ${line}`),
+    const manifest = await createBackup(file, target, toReport(progress))
+    progress.end()
+    const { counts, blobs, database } = manifest
+    output.result(
+      { folder: target, ...manifest },
+      () =>
+        `Backed up ${counts.configs} configs, ${counts.artifacts} artifacts, ${counts.jobs} jobs and ${blobs.files} files: ${database.bytes + blobs.bytes} bytes in ${target}`,
     )
-    console.log(
-      `Backed up ${counts.configs} configs, ${counts.artifacts} artifacts, ${counts.jobs} jobs and ${blobs.files} files: ${database.bytes + blobs.bytes} bytes in ${target}`,
-    )
-    return 0
+    return exit.ok
   } catch (error) {
-    console.error(`chapkit: ${toLine(error, target)}`)
-    return 1
+    throw new CommandError(toLine(error, target))
+  } finally {
+    progress.end()
   }
 }
 
@@ -139,7 +148,7 @@ async function fill(
   for (let copies = 1; ; copies++) {
     report(`copying the database ${file}`)
     await copyDatabase(file, database, (done, total) =>
-      progress(`database: ${Math.floor((100 * done) / total)} %`),
+      progress('copying the database', done / total),
     )
     facts = readDatabase(database, file)
     const wanted = facts.files.filter(({ hash }) => !copied.has(hash))

@@ -1,6 +1,6 @@
+import type { Command } from 'commander'
 import { complete, type Shell, scripts } from '../complete.ts'
 import { exit } from '../exit.ts'
-import { createProgram } from '../program.ts'
 
 /** Prints the completion script of a shell. */
 export async function completion(shell: Shell): Promise<number> {
@@ -9,8 +9,8 @@ export async function completion(shell: Shell): Promise<number> {
 }
 
 /** Prints what may stand at the end of a command line, for those scripts. */
-export async function completeWords(words: readonly string[]): Promise<number> {
-  const { words: found, files } = complete(createProgram(), words)
+export async function completeWords(program: Command, words: readonly string[]): Promise<number> {
+  const { words: found, files } = complete(program, words)
   const lines = found.map(({ word, about }) => `${word}\t${about}\n`)
   process.stdout.write([...lines, ...(files ? [':files\n'] : [])].join(''))
   return exit.ok

@@ -25,33 +25,43 @@ import {
   sync,
   syncFolders,
   toLine,
+  toReport,
 } from '../backup.ts'
+import { CommandError, exit } from '../exit.ts'
+import { createOutput } from '../output.ts'
 
 export interface RestoreOptions {
   dataDir?: string
   force?: boolean
+  json?: boolean
 }
 
 /** Puts a back-up in place of a data folder that no service uses. Answers the exit code. */
 export async function restore(folder: string, options: RestoreOptions): Promise<number> {
   let file = ''
+  const output = createOutput(options)
+  const progress = output.progress('restoring')
   try {
     const settings = parseSettings(environment())
     file = databaseFile({ ...settings, dataDir: options.dataDir ?? settings.dataDir })
     const force = options.force ?? false
     const { manifest, aside } = await restoreBackup(resolve(folder), file, {
       force,
-      report: (line) => console.error(`chapkit: ${line}`),
+      report: toReport(progress),
     })
+    progress.end()
     const { counts, blobs, database } = manifest
-    if (aside !== null) console.error(`chapkit: what was there before is in ${aside}`)
-    console.log(
-      `Restored ${counts.configs} configs, ${counts.artifacts} artifacts, ${counts.jobs} jobs and ${blobs.files} files of ${manifest.created_at}: ${database.bytes + blobs.bytes} bytes in ${dirname(file)}`,
+    if (aside !== null) output.note(`what was there before is in ${aside}`)
+    output.result(
+      { folder: dirname(file), before: aside, ...manifest },
+      () =>
+        `Restored ${counts.configs} configs, ${counts.artifacts} artifacts, ${counts.jobs} jobs and ${blobs.files} files of ${manifest.created_at}: ${database.bytes + blobs.bytes} bytes in ${dirname(file)}`,
     )
-    return 0
+    return exit.ok
   } catch (error) {
-    console.error(`chapkit: ${toLine(error, file)}`)
-    return 1
+    throw new CommandError(toLine(error, file))
+  } finally {
+    progress.end()
   }
 }
 

@@ -1,9 +1,9 @@
 import { Command } from 'commander'
-import { type Run, withExamples } from './define.ts'
+import { type Run, withExamples, withJson } from './define.ts'
 
 export function backupCommand(run: Run): Command {
   return withExamples(
-    new Command('backup')
+    withJson(new Command('backup'))
       .description('copy the data of a service, which may go on running, into a new folder')
       .argument('<dir>', 'folder for the backup; absent or empty')
       .option('--data-dir <folder>', 'folder of the service (CHAPKIT_DATA_DIR, default ./data)')
@@ -16,7 +16,7 @@ export function backupCommand(run: Run): Command {
 
 export function restoreCommand(run: Run): Command {
   return withExamples(
-    new Command('restore')
+    withJson(new Command('restore'))
       .description('put a backup in place, checked, while no service runs')
       .argument('<dir>', 'folder that chapkit backup made')
       .option('--data-dir <folder>', 'folder to restore into (CHAPKIT_DATA_DIR, default ./data)')

@@ -21,7 +21,9 @@ export function completeCommand(run: Run): Command {
   return new Command('complete')
     .description('print what may stand at the end of a command line')
     .argument('[words...]', 'the words behind chapkit; the last is being typed')
-    .action((words: string[]) =>
-      run(async () => (await import('../commands/completion.ts')).completeWords(words)),
+    .action((words: string[], _options, command: Command) =>
+      run(async () =>
+        (await import('../commands/completion.ts')).completeWords(command.parent!, words),
+      ),
     )
 }

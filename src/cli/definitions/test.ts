@@ -3,9 +3,7 @@ import { type Run, wholeNumber, withExamples, withService } from './define.ts'
 
 export function testCommand(run: Run): Command {
   const command = withService(new Command('test'))
-    .description(
-      'drive a running service end to end with generated data; the exit code is 1 if anything failed',
-    )
+    .description('drive a service end to end with generated data; 1 if anything failed')
     .option('-c, --configs <number>', 'configs to make', wholeNumber(1, 1000), 1)
     .option('-t, --trainings <number>', 'trainings of each config', wholeNumber(1, 1000), 1)
     .option('-p, --predictions <number>', 'predictions of each model', wholeNumber(0, 1000), 1)
