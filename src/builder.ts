@@ -15,6 +15,7 @@ import {
 } from './ml/info.ts'
 import type { ConfigSchema, ModelRunner } from './ml/runner.ts'
 import { parseRegistration, type RegistrationOptions } from './orchestrator/options.ts'
+import { type ScheduleOptions, toSchedulesSpec } from './schedule/spec.ts'
 import { apiKeyVariables } from './settings.ts'
 import {
   defaultPrefixes,
@@ -99,6 +100,7 @@ export class BaseServiceBuilder<
       artifacts: null,
       runner: null,
       tasks: null,
+      schedules: null,
       checks: {},
       routes: [],
       entities: [],
@@ -255,8 +257,9 @@ export class BaseServiceBuilder<
 
   /** A definition of the service; nothing is open yet. Throws when parts of it do not fit together. */
   build(): Service<Has, Types> {
-    const { runner, config, artifacts, jobs, info, tasks } = this.spec
+    const { runner, config, artifacts, jobs, info, tasks, schedules } = this.spec
     if (tasks) assertParts('withTasks()', { 'withArtifacts()': artifacts, 'withJobs()': jobs })
+    if (schedules) assertParts('withSchedules()', { 'withTasks()': tasks })
     if (artifacts?.linking && !config) {
       throw new Error('Linking artifacts to configs needs configs: add withConfig()')
     }
@@ -385,6 +388,26 @@ export class ServiceBuilder<
     const isUrl = typeof project === 'string' && project.startsWith('file:')
     const folder = builder.toPath(isUrl ? new URL(project) : project)
     return builder.set({ tasks: toTasksSpec(options, folder) }).at('tasks', prefix) as never
+  }
+
+  /**
+   * Lets tasks run by themselves: by cron, at an interval, or once. Schedules are made over HTTP, or given here by name. Needs
+   * tasks.
+   *
+   * @example
+   * ```ts
+   * builder.withSchedules({
+   *   nightly: { task: 'retrain', cron: '0 3 * * *', zone: 'Africa/Kigali' },
+   * })
+   * ```
+   */
+  withSchedules(
+    this: Needs<ServiceBuilder<Has, Types>, Has, 'tasks'>,
+    schedules: Readonly<Record<string, ScheduleOptions>> = {},
+    prefix?: string,
+  ): ServiceBuilder<Has | 'schedules', Types> {
+    const builder = this as unknown as ServiceBuilder<Has>
+    return builder.set({ schedules: toSchedulesSpec(schedules) }).at('schedules', prefix) as never
   }
 }
 

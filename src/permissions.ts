@@ -26,6 +26,11 @@ export const permissionCatalogue = {
   'task:update': 'Change, enable and disable tasks',
   'task:delete': 'Delete tasks',
   'task:execute': 'Execute tasks',
+  'schedule:create': 'Create schedules',
+  'schedule:read': 'Read schedules and what became of their slots',
+  'schedule:update': 'Change, pause and resume schedules',
+  'schedule:delete': 'Delete schedules',
+  'schedule:trigger': 'Run schedules besides their slots',
 } as const satisfies Record<string, string>
 
 export type CatalogPermission = keyof typeof permissionCatalogue

@@ -33,6 +33,10 @@ import { advertise } from './orchestrator/address.ts'
 import { createOrchestratorClient } from './orchestrator/client.ts'
 import { createRegistration, type Registration } from './orchestrator/registration.ts'
 import type { Platform } from './platform.ts'
+import { scheduleRoutes } from './schedule/routes.ts'
+import { createSchedules } from './schedule/schedules.ts'
+import { createTicker } from './schedule/ticker.ts'
+import { toScheduledTasks } from './schedule/work.ts'
 import { openWorkshop } from './script/scripts.ts'
 import { createApp, type RoutePlugin } from './server/app.ts'
 import type { Logger } from './server/log.ts'
@@ -257,7 +261,25 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       }),
       redact: redactor(spec.module),
     })
-  if (tasks) routes.push(taskRoutes({ tasks, idempotency, prefix: prefixes.tasks, publicUrl }))
+  const schedules =
+    tasks &&
+    spec.schedules &&
+    createSchedules({
+      ...{ database, spec: spec.schedules, work: toScheduledTasks({ tasks, jobs }), now, newId },
+      retentionMs: settings.jobRetentionMs,
+      warn: (fields, message) => logger.warn(fields, message),
+      onError,
+      changed: () => ticker?.wake(),
+    })
+  const ticker = schedules && createTicker({ schedules, now, onError })
+  if (tasks) {
+    const remove = (id: string) =>
+      tasks.remove(id, schedules ? (tx) => schedules.assertUnscheduled(tx, id) : undefined)
+    const deps = { tasks: { ...tasks, remove }, idempotency, prefix: prefixes.tasks, publicUrl }
+    routes.push(taskRoutes(deps))
+  }
+  if (schedules)
+    routes.push(scheduleRoutes({ schedules, idempotency, prefix: prefixes.schedules, publicUrl }))
   const registration = openRegistration(options)
   if (monitor) {
     routes.push(
@@ -301,6 +323,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     jobs,
     ml,
     tasks,
+    schedules,
     entity: (definition: EntityDefinition<unknown>) => {
       const operations = entities.get(definition)
       if (!operations)
@@ -361,16 +384,17 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     logger.warn({ event: 'task.orphaned', ...task }, `a task is disabled: ${reason}`)
   for (const { reason: _, ...task } of declared?.restored ?? [])
     logger.info({ event: 'task.restored', ...task }, 'a task can run again')
+  await schedules?.declare()
   await jobs.sweep()
   await idempotency.sweep()
   await blobs.sweep(0)
   for (const hook of spec.onStartup) await hook(parts)
   dispatcher.start()
+  ticker?.start()
 
   const sweeper = setInterval(() => {
-    Promise.all([jobs.sweep(), idempotency.sweep(), blobs.sweep(sweepAgeMs)]).catch(
-      (error: unknown) => onError(error, 'sweep.failed'),
-    )
+    const sweeps = [jobs.sweep(), idempotency.sweep(), blobs.sweep(sweepAgeMs), schedules?.sweep()]
+    Promise.all(sweeps).catch((error: unknown) => onError(error, 'sweep.failed'))
   }, hourMs)
   sweeper.unref()
 
@@ -412,6 +436,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     const left = registration?.stop(atOnce) ?? Promise.resolve()
     await Promise.all([left.then(() => app.close()), dispatcher.stop(settings.drainMs, atOnce)])
     clearTimeout(drained)
+    await ticker?.stop()
     await closeHosts()
     await workshop?.close()
     monitor?.close()
@@ -503,6 +528,11 @@ function homeLinks(spec: ServiceSpec, webApps: readonly WebApp[]) {
     },
     { path: prefixes.jobs.slice(1), text: 'what runs and ran', when: spec.jobs },
     { path: prefixes.tasks.slice(1), text: 'tasks to run', when: spec.tasks !== null },
+    {
+      path: prefixes.schedules.slice(1),
+      text: 'when tasks run by themselves',
+      when: spec.schedules !== null,
+    },
     ...webApps.map(({ manifest, prefix }) => ({
       path: `${prefix.slice(1)}/`,
       text: manifest.description ?? manifest.name,

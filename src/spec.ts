@@ -12,16 +12,18 @@ import type { MLServiceInfo, ServiceInfo } from './ml/info.ts'
 import type { Ml } from './ml/ml.ts'
 import type { ConfigSchema, ModelRunner } from './ml/runner.ts'
 import type { RegistrationSpec } from './orchestrator/options.ts'
+import type { Schedules } from './schedule/schedules.ts'
+import type { ScheduleSpec } from './schedule/spec.ts'
 import type { HealthCheck } from './system/health.ts'
 import type { TasksSpec } from './task/spec.ts'
 import type { Tasks } from './task/tasks.ts'
 import type { WebAppSource } from './webapp/schema.ts'
 
 /** What a service can be made of beyond the base. */
-export type Feature = 'config' | 'artifacts' | 'jobs' | 'ml' | 'tasks'
+export type Feature = 'config' | 'artifacts' | 'jobs' | 'ml' | 'tasks' | 'schedules'
 
 /** What a service with a model has from the start. */
-export type MLFeature = Exclude<Feature, 'tasks'>
+export type MLFeature = Exclude<Feature, 'tasks' | 'schedules'>
 
 /**
  * What a client has to know of a service besides its features, as types alone: the builders gather it, and nothing of it is
@@ -47,6 +49,7 @@ interface FeatureParts {
   jobs: { jobs: Jobs }
   ml: { ml: Ml }
   tasks: { tasks: Tasks }
+  schedules: { schedules: Schedules }
 }
 
 /** The running parts that routes and hooks of a user's own get: those of the features that the service has. */
@@ -74,6 +77,7 @@ export interface Prefixes {
   artifacts: string
   ml: string
   tasks: string
+  schedules: string
 }
 
 export const defaultPrefixes: Prefixes = {
@@ -86,6 +90,7 @@ export const defaultPrefixes: Prefixes = {
   artifacts: '/api/v1/artifacts',
   ml: '/api/v1/ml',
   tasks: '/api/v1/tasks',
+  schedules: '/api/v1/schedules',
 }
 
 /** Everything that defines a service, as one value: what the builders build and `createService` reads. */
@@ -109,6 +114,8 @@ export interface ServiceSpec {
   runner: ModelRunner | null
   /** Commands and functions that run as jobs; null where there are no tasks. */
   tasks: TasksSpec | null
+  /** Schedules of the service file by name; null where tasks do not run by themselves. */
+  schedules: ReadonlyMap<string, ScheduleSpec> | null
   checks: Readonly<Record<string, HealthCheck>>
   // biome-ignore lint/suspicious/noExplicitAny: each was typed by the builder's own features when it was added
   routes: readonly ((app: any, parts: any) => void | Promise<void>)[]

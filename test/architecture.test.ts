@@ -26,6 +26,7 @@ const mayImport: Record<string, readonly string[]> = {
   script: ['artifact', 'blob', 'config', 'data', 'db', 'job', 'ml'],
   client: ['artifact', 'config', 'data', 'job', 'ml', 'spec.ts', 'system', 'task'],
   task: ['artifact', 'config', 'data', 'db', 'http', 'idempotency', 'job', 'ml', 'script'],
+  schedule: ['db', 'http', 'idempotency', 'job', 'task'],
   monitor: ['http'],
   orchestrator: ['settings.ts'],
   server: ['http', 'permissions.ts', 'settings.ts'],

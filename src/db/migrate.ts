@@ -5,6 +5,7 @@ import { core } from './migrations/0001-core.ts'
 import { counts } from './migrations/0002-counts.ts'
 import { lean } from './migrations/0003-lean.ts'
 import { tasks } from './migrations/0004-tasks.ts'
+import { schedules } from './migrations/0005-schedules.ts'
 import type { Queries } from './tables.ts'
 
 const migrations: Record<string, Migration> = {
@@ -12,6 +13,7 @@ const migrations: Record<string, Migration> = {
   '0002-counts': counts,
   '0003-lean': lean,
   '0004-tasks': tasks,
+  '0005-schedules': schedules,
 }
 
 /** The schema changes that this program knows. */

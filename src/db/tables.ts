@@ -13,6 +13,8 @@ export interface Tables {
   job: JobTable
   job_log: JobLogTable
   task: TaskTable
+  schedule: ScheduleTable
+  schedule_run: ScheduleRunTable
   idempotency: IdempotencyTable
   row_count: RowCountTable
 }
@@ -126,6 +128,48 @@ export interface TaskTable extends Owned {
   tags: string
   created_at: string
   updated_at: string
+}
+
+export interface ScheduleTable extends Owned {
+  id: string
+  name: string
+  tags: string
+  task_id: string
+  /** JSON object, or null for none. */
+  parameters: string | null
+  /** The trigger, as JSON. */
+  timing: string
+  misfire: 'skip' | 'once' | 'all'
+  misfire_grace_seconds: number
+  overlap: 'skip' | 'queue' | 'cancel-previous'
+  paused: number
+  /** Why the service paused it; null when a client did. */
+  paused_reason: string | null
+  /** Whether it came from the service file. */
+  declared: number
+  /** Slots up to this instant have been decided. */
+  decided_until: string
+  next_run_at: string | null
+  last_run_at: string | null
+  last_job_id: string | null
+  created_at: string
+  updated_at: string
+}
+
+export interface ScheduleRunTable extends Owned {
+  id: string
+  schedule_id: string
+  /** Null for a run that a client asked for. Of several slots that were missed the last. */
+  slot: string | null
+  first_slot: string | null
+  outcome: 'submitted' | 'queued' | 'skipped' | 'missed' | 'failed'
+  count: number
+  is_more: number
+  /** Whether its job may not have ended, or waits to be submitted. */
+  is_open: number
+  job_id: string | null
+  reason: string | null
+  decided_at: string
 }
 
 export interface JobLogTable {

@@ -145,28 +145,35 @@ export function createJobs(deps: JobsDeps) {
     finished_at: toTimestamp(now()),
   })
 
-  async function cancel(id: string): Promise<JobRecord> {
-    const record = await database.write(async (tx) => {
-      const row = await store.find(tx, id)
-      if (!row) throw notFound()
-      if (isFinal(row.status)) {
-        throw new ChapkitError(
-          'conflict',
-          `Job ${id} is ${row.status} already; only a pending or running job can be canceled`,
-        )
-      }
-      const changes: Partial<JobRow> = {
-        cancel_requested: 1,
-        ...(row.status === 'pending' && finished('canceled')),
-      }
-      await store.update(tx, id, changes)
-      if (row.status === 'pending') await blobs.release(tx, `job:${id}`)
-      return toRecord({ ...row, ...changes })
-    })
-    if (record.status === 'canceled')
-      observe?.({ kind: 'job.dropped', type: record.type, state: 'canceled' })
+  /** Cancels a job as part of a larger write, after whose commit it has to be told of. Throws 404, and 409 for one that has ended. */
+  async function cancelIn(tx: Queries, id: string): Promise<JobRecord> {
+    const row = await store.find(tx, id)
+    if (!row) throw notFound()
+    if (isFinal(row.status)) {
+      throw new ChapkitError(
+        'conflict',
+        `Job ${id} is ${row.status} already; only a pending or running job can be canceled`,
+      )
+    }
+    const changes: Partial<JobRow> = {
+      cancel_requested: 1,
+      ...(row.status === 'pending' && finished('canceled')),
+    }
+    await store.update(tx, id, changes)
+    if (row.status === 'pending') await blobs.release(tx, `job:${id}`)
+    return toRecord({ ...row, ...changes })
+  }
+
+  /** Says that the cancel of a job has been committed: its run is stopped. */
+  function tellCanceled({ id, type, status }: JobRecord): void {
+    if (status === 'canceled') observe?.({ kind: 'job.dropped', type, state: 'canceled' })
     running.get(id)?.abort(new Error('canceled'))
     watch.changed(id)
+  }
+
+  async function cancel(id: string): Promise<JobRecord> {
+    const record = await database.write((tx) => cancelIn(tx, id))
+    tellCanceled(record)
     return record
   }
 
@@ -273,7 +280,15 @@ export function createJobs(deps: JobsDeps) {
     },
 
     cancel,
+    cancelIn,
+    tellCanceled,
     changes,
+
+    /** Whether a job is there and has not ended. */
+    async isActive(tx: Queries, id: string): Promise<boolean> {
+      const row = await store.findRecord(tx, id)
+      return row !== undefined && !isFinal(row.status)
+    },
 
     /** Waits until the job has ended, at most `milliseconds`; answers the record as it is then, undefined once it is gone. */
     async waitFor(
