@@ -203,7 +203,7 @@ export function variableFor(collection: string, parameter: string): string {
 
 export function singular(plural: string): string {
   if (/ies$/.test(plural)) return `${plural.slice(0, -3)}y`
-  return /[^s]s$/.test(plural) ? plural.slice(0, -1) : plural
+  return /[^siu]s$/.test(plural) ? plural.slice(0, -1) : plural
 }
 
 function toBody(operation: Endpoint['operation'], type: string, given: string | undefined): Body {
