@@ -6,6 +6,7 @@ import type {
   Endpoint,
   Header,
   Item,
+  Operation,
   Parameter,
   Query,
   Request,
@@ -17,14 +18,12 @@ import { testsOfAnswers } from './scripts.ts'
 /** What differs when an endpoint is a step of a walk rather than an entry of the reference. */
 export interface StepOptions {
   name?: string
-  description?: string
   /** Values of query parameters; those that are not named are left out. */
   query?: Readonly<Record<string, string>>
   /** Text of the body, with `{{variables}}`. */
   body?: string
   /** Names of the variables for the parameters of the path. */
   path?: Readonly<Record<string, string>>
-  before?: readonly string[]
   tests?: readonly string[]
 }
 
@@ -55,19 +54,15 @@ function toItem(
   const tests = step.tests ?? testsOfAnswers(operation)
   return {
     name: step.name ?? operation.summary ?? endpoint.path,
-    event: [
-      ...(step.before ? [event('prerequest', step.before)] : []),
-      ...(tests.length > 0 ? [event('test', tests)] : []),
-    ],
+    event:
+      tests.length > 0
+        ? [{ listen: 'test', script: { type: 'text/javascript', exec: [...tests] } }]
+        : [],
     request,
     response: toExamples(operation, request).filter(
       ({ code }) => step.tests === undefined || code < 400,
     ),
   }
-}
-
-function event(listen: 'prerequest' | 'test', exec: readonly string[]) {
-  return { listen, script: { type: 'text/javascript' as const, exec: [...exec] } }
 }
 
 function toRequest(
@@ -80,7 +75,7 @@ function toRequest(
   const body = type === null ? undefined : toBody(operation, type, step.body)
   return {
     method,
-    description: describe(operation, step.description),
+    description: describe(operation),
     ...(isOpen && { auth: { type: 'noauth' } satisfies Auth }),
     header: toHeaders(operation, type),
     url: toUrl({ method, path, operation }, type, step),
@@ -88,17 +83,14 @@ function toRequest(
   }
 }
 
-function describe(operation: Endpoint['operation'], text: string | undefined): string {
+function describe(operation: Operation): string {
   const stream = isStream(operation)
     ? 'The answer goes on until it is ended: Postman shows it as it comes, runners wait for its end.'
     : undefined
-  return [text ?? operation.summary, operation.description, stream].filter(Boolean).join('\n\n')
+  return [operation.summary, operation.description, stream].filter(Boolean).join('\n\n')
 }
 
-function toHeaders(
-  { parameters = [], responses = {} }: Endpoint['operation'],
-  type: string | null,
-) {
+function toHeaders({ parameters = [], responses = {} }: Operation, type: string | null) {
   const answers = Object.entries(responses)
     .filter(([status]) => status.startsWith('2'))
     .flatMap(([, { content = {} }]) => Object.keys(content))
@@ -144,7 +136,7 @@ function toUrl({ path, operation }: Endpoint, type: string | null, step: StepOpt
 }
 
 function toQuery(
-  { parameters = [] }: Endpoint['operation'],
+  { parameters = [] }: Operation,
   type: string | null,
   values: StepOptions['query'],
 ): Query[] {
@@ -180,7 +172,7 @@ function toText(value: unknown): string {
 /** `/jobs/{id}` is asked with `{{job_id}}`: the variable that steps before have captured. */
 function pathVariables(
   path: string,
-  { parameters = [] }: Endpoint['operation'],
+  { parameters = [] }: Operation,
   names: StepOptions['path'] = {},
 ): Variable[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([found, name = '']) => {
@@ -206,7 +198,7 @@ export function singular(plural: string): string {
   return /[^siu]s$/.test(plural) ? plural.slice(0, -1) : plural
 }
 
-function toBody(operation: Endpoint['operation'], type: string, given: string | undefined): Body {
+function toBody(operation: Operation, type: string, given: string | undefined): Body {
   const example = operation.requestBody?.content[type]?.example
   const isJson = /json$/.test(type)
   const raw =

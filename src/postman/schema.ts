@@ -83,7 +83,7 @@ export interface Item {
 }
 
 export interface Event {
-  listen: 'prerequest' | 'test'
+  listen: 'test'
   script: { type: 'text/javascript'; exec: string[] }
 }
 
