@@ -26,6 +26,7 @@ export function createWalk(endpoints: readonly Endpoint[], isProtected: boolean)
     tests: isMl ? scripts.capturePeriods : [],
   })
   if (isMl) addForecast(find, add)
+  add(find('GET', '/tasks'), { name: 'Which tasks has it?' })
   const own = isMl ? /\/(configs|artifacts|jobs)$/ : /\/jobs$/
   for (const each of resources(endpoints).filter(({ create }) => !own.test(create.path)))
     addResource(each, add)
