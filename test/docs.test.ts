@@ -83,7 +83,7 @@ describe('commands', () => {
 
   const commands = pages
     // Their services have paths of their own.
-    .filter((page) => !/custom-entities|monitoring|routes|workflows\/library/.test(page))
+    .filter((page) => !/custom-entities|monitoring|routes|tasks|workflows\/library/.test(page))
     .flatMap((page) => blocks(page, 'bash').map((code) => ({ page, code })))
 
   test.each(commands)('name endpoints that exist: $page', ({ code }) => {
@@ -108,24 +108,23 @@ function toPath(path: string): string {
     .replace(/\/[0-9A-HJKMNP-TV-Z]{26}/g, '/{id}')
 }
 
-testWith('bash', 'curl', 'jq', 'unzip').each(['README.md', 'docs/guides/shell-models.md'])(
-  'the commands of %s, in their order, print what it shows',
-  async (page) => {
-    const cwd = mkdtempSync(join(tmpdir(), 'chapkit-page-'))
-    writeFileSync(join(cwd, 'service.ts'), blocks(page, 'ts run')[0]!)
-    await whileServing(cwd, ['serve', 'service.ts'], async (url) => {
-      const script = blocks(page, 'bash')
-        // The service is there already.
-        .filter((code) => !/^np[mx] /m.test(code))
-        .join('\n')
-        .replaceAll('http://localhost:8000', url)
-      const { stdout, stderr, status } = await shell(script, cwd)
-      expect(stderr).toBe('')
-      expect(status).toBe(0)
-      expect(stdout).toBe(blocks(page, '').join(''))
-    })
-  },
-)
+testWith('bash', 'curl', 'jq', 'unzip').each([
+  ...['README.md', 'docs/guides/shell-models.md', 'docs/guides/tasks.md'],
+])('the commands of %s, in their order, print what it shows', async (page) => {
+  const cwd = mkdtempSync(join(tmpdir(), 'chapkit-page-'))
+  writeFileSync(join(cwd, 'service.ts'), blocks(page, 'ts run')[0]!)
+  await whileServing(cwd, ['serve', 'service.ts'], async (url) => {
+    const script = blocks(page, 'bash')
+      // The service is there already.
+      .filter((code) => !/^np[mx] /m.test(code))
+      .join('\n')
+      .replaceAll('http://localhost:8000', url)
+    const { stdout, stderr, status } = await shell(script, cwd)
+    expect(stderr).toBe('')
+    expect(status).toBe(0)
+    expect(stdout).toBe(blocks(page, '').join(''))
+  })
+})
 
 testWith(
   'bash',
