@@ -22,7 +22,6 @@ const mayImport: Record<string, readonly string[]> = {
   entity: ['db', 'http', 'idempotency', 'permissions.ts'],
   system: ['db', 'http'],
   ml: ['artifact', 'blob', 'config', 'data', 'db', 'http', 'idempotency', 'job'],
-  schedule: ['db', 'http', 'idempotency', 'job', 'task'],
   host: ['data', 'ml', 'task'],
   script: ['artifact', 'blob', 'config', 'data', 'db', 'job', 'ml'],
   client: ['artifact', 'config', 'data', 'job', 'ml', 'spec.ts', 'system', 'task'],

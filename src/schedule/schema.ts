@@ -53,7 +53,11 @@ export type Trigger =
   | { type: 'interval'; every: number; anchor: string }
   | { type: 'once'; at: string }
 
-const maximumGraceSeconds = 365 * 86_400
+/** How late a slot may be. No timer is exact: with nothing at all every slot would come too late. */
+export const GraceSeconds = z
+  .int()
+  .min(1)
+  .max(365 * 86_400)
 
 /** A schedule as a client sends it. */
 export const ScheduleIn = z.object({
@@ -75,12 +79,9 @@ export const ScheduleIn = z.object({
   misfire: z.enum(misfirePolicies).default('once').meta({
     description: 'Which of the slots run that were missed, while the service was down say',
   }),
-  misfire_grace_seconds: z
-    .int()
-    .min(0)
-    .max(maximumGraceSeconds)
-    .default(60)
-    .meta({ description: 'How late a slot may be before it counts as missed' }),
+  misfire_grace_seconds: GraceSeconds.default(60).meta({
+    description: 'How late a slot may be before it counts as missed',
+  }),
   overlap: z
     .enum(overlapPolicies)
     .default('skip')

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ChapkitError } from '../errors.ts'
 import {
+  GraceSeconds,
   type MisfirePolicy,
   misfirePolicies,
   type OverlapPolicy,
@@ -20,7 +21,7 @@ interface SharedScheduleOptions {
    */
   misfire?: MisfirePolicy
   /**
-   * Seconds that a slot may be late before it counts as missed.
+   * Seconds that a slot may be late before it counts as missed, from 1.
    * @default 60
    */
   misfireGraceSeconds?: number
@@ -74,11 +75,7 @@ export interface ScheduleSpec {
 
 const Shared = z.object({
   misfire: z.enum(misfirePolicies).default('once'),
-  misfireGraceSeconds: z
-    .int()
-    .min(0)
-    .max(365 * 86_400)
-    .default(60),
+  misfireGraceSeconds: GraceSeconds.default(60),
   overlap: z.enum(overlapPolicies).default('skip'),
 })
 

@@ -42,6 +42,7 @@ beforeAll(async () => {
   let print = () => ''
   const service = builder
     .withTasks()
+    .withSchedules()
     .withRoutes((app) => {
       app.get('/api/v1/own/:name', async () => ({ own: true }))
       print = () => app.printRoutes({ commonPrefix: false })
@@ -105,6 +106,7 @@ describe('the OpenAPI document', () => {
       'Jobs',
       'ML',
       'Observability',
+      'Schedules',
       'Service',
       'Tasks',
     ])
