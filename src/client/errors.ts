@@ -55,37 +55,62 @@ export async function toAnswerError(response: Response, url: string): Promise<Ch
   const requestId = response.headers.get('x-request-id')
   const text = await response.text().catch(() => '')
   const problem = parseProblem(text)
-  if (problem) {
-    const code = problem.type.replace(/^urn:\w+:error:/, '')
-    const issues = Array.isArray(problem.errors) ? (problem.errors as Issue[]) : []
-    return new ChapkitClientError(code, problem.detail, {
-      status,
-      issues,
-      requestId: problem.request_id ?? requestId,
-    })
+  if (problem === null) {
+    return new ChapkitClientError(
+      'unexpected-answer',
+      `Expected an answer of a chapkit service from ${url}, got status ${status}${text ? ` with ${show(text)}` : ''}; check the URL and what stands in between`,
+      { status, requestId },
+    )
   }
-  return new ChapkitClientError(
-    'unexpected-answer',
-    `Expected an answer of a chapkit service from ${url}, got status ${status}${text ? ` with ${show(text)}` : ''}; check the URL and what stands in between`,
-    { status, requestId },
-  )
+  const { type, detail, errors } = problem
+  const code = type?.replace(/^urn:\w+:error:/, '') ?? codes[status] ?? 'unexpected-answer'
+  const issues = Array.isArray(errors) ? errors : Array.isArray(detail) ? detail : []
+  return new ChapkitClientError(code, typeof detail === 'string' ? detail : summary(issues), {
+    status,
+    issues,
+    requestId: problem.request_id ?? requestId,
+  })
 }
 
+/** A problem document (RFC 9457). The Python chapkit also answers a `detail` alone: a text, or the violations. */
 interface Problem {
-  type: string
-  detail: string
+  type?: string
+  detail: string | Issue[]
   request_id?: string
-  errors?: unknown
+  errors?: Issue[]
+}
+
+/** What a status means where nothing else says it. */
+const codes: Readonly<Record<number, string>> = {
+  400: 'bad-request',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not-found',
+  405: 'method-not-allowed',
+  409: 'conflict',
+  413: 'payload-too-large',
+  415: 'unsupported-media-type',
+  422: 'validation-failed',
+  429: 'too-many-requests',
+  500: 'internal',
+  503: 'unavailable',
 }
 
 function parseProblem(text: string): Problem | null {
   try {
-    const { type, detail } = JSON.parse(text)
-    return typeof type === 'string' && typeof detail === 'string' ? JSON.parse(text) : null
+    const problem = JSON.parse(text)
+    const isProblem = typeof problem.detail === 'string' || Array.isArray(problem.detail)
+    return isProblem && ['string', 'undefined'].includes(typeof problem.type) ? problem : null
   } catch {
     return null
   }
 }
+
+const summary = (issues: readonly Issue[]): string =>
+  issues
+    .slice(0, 3)
+    .map(({ loc, msg }) => `${loc?.join('.')}: ${msg}`)
+    .join('; ')
 
 const show = (text: string): string =>
   JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)

@@ -59,6 +59,8 @@ export interface JobsClient {
   followLogs(id: string, options?: WatchOptions & { after?: number }): AsyncGenerator<LogLine, void>
   /** Asks a job to stop; it has when its status says so. One that has ended otherwise is a `conflict`. */
   cancel(id: string, options?: CallOptions): Promise<JobRecord>
+  /** JSON Schema of a list of jobs. */
+  schema(options?: CallOptions): Promise<Record<string, unknown>>
   /** Deletes a job, canceling it first. What it has made stays. */
   remove(id: string, options?: CallOptions): Promise<void>
 }
@@ -77,6 +79,7 @@ export function createJobs(transport: Transport, prefix: string): JobsClient {
       readPage<JobRecord>(transport, prefix, { ...toQuery(filter), page, size }, options),
     iterate: (filter, options) =>
       iterateByKey<JobRecord>(transport, prefix, lastId, { ...options, query: toQuery(filter) }),
+    schema: (options) => transport.json({ ...options, path: `${prefix}/$schema` }),
     get: (id, options) => transport.json<JobRecord>({ ...options, path: at(id) }),
     watch: (id, options) => followRecord(transport, at(id), options),
     logs: (id, { after, limit, ...options } = {}) =>

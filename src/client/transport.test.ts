@@ -163,6 +163,27 @@ test('an answer that is none of a chapkit service says so', async () => {
   })
 })
 
+test('the errors of the Python chapkit are understood as well', async () => {
+  const told = async (status: number, body: unknown) =>
+    answering(json(body, status))
+      .client.configs.list()
+      .catch((error) => error)
+
+  expect(await told(404, { detail: 'Artifact with id X not found' })).toMatchObject({
+    code: 'not-found',
+    detail: 'Artifact with id X not found',
+  })
+  expect(
+    await told(400, { type: 'urn:servicekit:error:invalid-ulid', detail: 'Invalid ULID' }),
+  ).toMatchObject({ code: 'invalid-ulid' })
+  const missing = { type: 'missing', loc: ['body', 'data'], msg: 'Field required', input: {} }
+  expect(await told(422, { detail: [missing] })).toMatchObject({
+    code: 'validation-failed',
+    detail: 'body.data: Field required',
+    issues: [missing],
+  })
+})
+
 test('a URL that is none is refused at once', () => {
   for (const wrong of ['127.0.0.1:8000', 'ftp://x', '', 'http://', '/api'])
     expect(() => createClient({ url: wrong })).toThrow('Expected the URL of a service such as')
