@@ -28,7 +28,8 @@ import {
   type ServiceTypes,
 } from './spec.ts'
 import type { HealthCheck } from './system/health.ts'
-import type { TasksOptions } from './task/define.ts'
+import type { ShellTaskOptions, TaskDefinition, TasksOptions } from './task/define.ts'
+import type { FunctionTaskData, ShellTaskData } from './task/schema.ts'
 import { toTasksSpec } from './task/spec.ts'
 import {
   defaultPolicy,
@@ -301,13 +302,30 @@ type WithFeature<Self, Has extends Feature, Types extends ServiceTypes, More ext
 type WithEntity<Types extends ServiceTypes, Name extends string, Row, Input> = {
   config: Types['config']
   entities: Types['entities'] & Record<Name, { row: Row; input: Input }>
+  tasks: Types['tasks']
 }
 
 /** The same with configs of another schema. */
 type WithConfig<Types extends ServiceTypes, Config, Input> = {
   config: { input: ConfigInput<Config, Input>; output: Config }
   entities: Types['entities']
+  tasks: Types['tasks']
 }
+
+/** The same with tasks. */
+type WithTasks<Types extends ServiceTypes, Functions, Commands extends string> = {
+  config: Types['config']
+  entities: Types['entities']
+  tasks: Types['tasks'] & { [Name in keyof Functions]: FunctionTask<Functions[Name]> } & Record<
+      Commands,
+      { parameters: Readonly<Record<string, unknown>>; data: ShellTaskData }
+    >
+}
+
+type FunctionTask<Definition> =
+  Definition extends TaskDefinition<infer Parameters, infer Result>
+    ? { parameters: Partial<Parameters>; data: FunctionTaskData<Awaited<Result>> }
+    : never
 
 /** What may be sent, where the schema only says what comes out: any part of it. */
 type ConfigInput<Config, Input> = unknown extends Input ? Partial<Config> : Input
@@ -378,11 +396,17 @@ export class ServiceBuilder<
    * })
    * ```
    */
-  withTasks(
+  withTasks<
+    const Functions extends NonNullable<TasksOptions['functions']> = Record<never, never>,
+    Commands extends string = never,
+  >(
     this: Needs<ServiceBuilder<Has, Types>, Has, 'artifacts' | 'jobs'>,
-    options: TasksOptions = {},
+    options: TasksOptions & {
+      functions?: Functions
+      shell?: Readonly<Record<Commands, ShellTaskOptions>>
+    } = {},
     prefix?: string,
-  ): ServiceBuilder<Has | 'tasks', Types> {
+  ): ServiceBuilder<Has | 'tasks', WithTasks<Types, Functions, Commands>> {
     const builder = this as unknown as ServiceBuilder<Has>
     const { project = '.' } = options
     const isUrl = typeof project === 'string' && project.startsWith('file:')

@@ -60,7 +60,7 @@ export type { RegistrationOptions } from './orchestrator/options.ts'
 export { type Permission, permissionCatalogue } from './permissions.ts'
 export type { ScheduleOptions } from './schedule/spec.ts'
 export { type ShellModelOptions, ShellModelRunner } from './script/runner.ts'
-export type { Feature, Parts, Prefixes, ServiceSpec } from './spec.ts'
+export type { Feature, Parts, Prefixes, ServiceSpec, ServiceTypes } from './spec.ts'
 export type { CheckResult, HealthCheck, HealthState } from './system/health.ts'
 export {
   defineTask,

@@ -34,13 +34,15 @@ export interface ServiceTypes {
   config: { input: unknown; output: unknown }
   /** Entities of the user's own, by name. */
   entities: Record<string, { row: unknown; input: unknown }>
+  /** Tasks of the service file, by name: what they take, and the data of their results. */
+  tasks: Record<string, { parameters: unknown; data: unknown }>
 }
 
 /** Of a service with nothing of its own. */
 export interface PlainTypes {
   config: { input: BaseConfigInput; output: BaseConfig }
-  // biome-ignore lint/complexity/noBannedTypes: no entity has been added yet
-  entities: {}
+  entities: Record<never, never>
+  tasks: Record<never, never>
 }
 
 interface FeatureParts {

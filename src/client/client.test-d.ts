@@ -7,6 +7,7 @@ import { BaseModelRunner } from '../ml/base-runner.ts'
 import { FunctionalModelRunner } from '../ml/functional.ts'
 import type { PredictContext } from '../ml/runner.ts'
 import { ShellModelRunner } from '../script/runner.ts'
+import { defineTask } from '../task/define.ts'
 import { createTestService } from '../testing/index.ts'
 import { type Client, createClient, type JobsClient } from './index.ts'
 
@@ -91,6 +92,35 @@ test('entities are known by their names, in whatever order they were added', () 
   expectTypeOf(client.entity('station').list).returns.resolves.toEqualTypeOf<
     Awaited<ReturnType<ReturnType<typeof client.entity<'station'>>['get']>>[]
   >()
+})
+
+test('tasks are known by their names, with what they take and what they make', () => {
+  const count = defineTask({
+    parameters: z.object({ tag: z.string(), most: z.int().default(5) }),
+    run: async () => ({ found: 3 }),
+  })
+  const service = new MLServiceBuilder({ info, runner })
+    .withTasks({
+      functions: { count },
+      shell: { report: { command: 'Rscript report.R {region}' } },
+    })
+    .withEntity(stations)
+    .build()
+  const { tasks } = createClient<typeof service>({ url })
+
+  tasks.execute('count', { tag: 'a' })
+  // @ts-expect-error: tags are texts
+  tasks.execute('count', { tag: 5 })
+  tasks.execute('report', { region: 'north' })
+  tasks.execute('01M82F0C7XQ3J5V9A1B2C3D4E5', { whatever: 1 })
+  expectTypeOf(tasks.executeAndWait<'count'>)
+    .returns.resolves.toHaveProperty('data')
+    .toHaveProperty('result')
+    .toEqualTypeOf<{ found: number }>()
+  expectTypeOf(tasks.executeAndWait<'report'>)
+    .returns.resolves.toHaveProperty('data')
+    .toHaveProperty('stdout')
+    .toEqualTypeOf<string>()
 })
 
 test('a client has the groups of its service and no others', () => {

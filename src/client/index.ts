@@ -29,6 +29,6 @@ export type {
 export type { WatchOptions } from './patience.ts'
 export type { Timing } from './retry.ts'
 export type { HealthClient, Info, SystemClient } from './service.ts'
-export type { Executed, TaskParameters, TasksClient } from './tasks.ts'
+export type { Executed, KnownTasks, TaskParameters, TasksClient } from './tasks.ts'
 export type { Call, CallOptions, CreateOptions, TransportOptions } from './transport.ts'
 export type { Client } from './types.ts'

@@ -9,16 +9,30 @@ import type { CallOptions, CreateOptions, Transport } from './transport.ts'
 
 export type TaskParameters = Readonly<Record<string, unknown>>
 
-export interface Executed {
+export interface Executed<Data = unknown> {
   /** The artifact with the result. */
   artifact_id: string
   job: JobRecord
-  /** What the artifact holds: result or output, and the task as it was. */
-  result: unknown
+  /** What the artifact holds: `result` of a function, `stdout` of a command, and the task as it was. */
+  data: Data
 }
 
+/** What the service file tells of its tasks, by name. */
+export type KnownTasks = Record<string, { parameters: unknown; data: unknown }>
+
+/** The names that are known; ids, and names of tasks that were created later, are texts as well. */
+type TaskName<Tasks extends KnownTasks> = (keyof Tasks & string) | (string & Record<never, never>)
+
+type ParametersOf<Tasks extends KnownTasks, Task> = Task extends keyof Tasks
+  ? Tasks[Task]['parameters']
+  : TaskParameters
+type DataOf<Tasks extends KnownTasks, Task> = Task extends keyof Tasks
+  ? Tasks[Task]['data']
+  : unknown
+
 /** Work beside train and predict. A task is named by its id, or by the name that it has in the service file. */
-export interface TasksClient extends Omit<Collection<TaskOut, TaskIn>, 'list' | 'get'> {
+export interface TasksClient<Tasks extends KnownTasks = Record<never, never>>
+  extends Omit<Collection<TaskOut, TaskIn>, 'list' | 'get'> {
   list(filter?: { enabled?: boolean | undefined }, options?: CallOptions): Promise<TaskOut[]>
   get(task: string, options?: CallOptions): Promise<TaskOut>
   /** JSON Schema of what a task takes as parameters. */
@@ -26,13 +40,17 @@ export interface TasksClient extends Omit<Collection<TaskOut, TaskIn>, 'list' | 
   enable(task: string, options?: CallOptions): Promise<TaskOut>
   disable(task: string, options?: CallOptions): Promise<TaskOut>
   /** Submits a run; parameters go before those that are stored with the task, name by name. */
-  execute(task: string, parameters?: TaskParameters, options?: CreateOptions): Promise<Submitted>
+  execute<Task extends TaskName<Tasks>>(
+    task: Task,
+    parameters?: ParametersOf<Tasks, Task>,
+    options?: CreateOptions,
+  ): Promise<Submitted>
   /** Runs a task, waits for the end, and fetches the result. Throws `job-failed` with the reason, or `job-canceled`. */
-  executeAndWait(
-    task: string,
-    parameters?: TaskParameters,
+  executeAndWait<Task extends TaskName<Tasks>>(
+    task: Task,
+    parameters?: ParametersOf<Tasks, Task>,
     options?: CreateOptions & WaitOptions,
-  ): Promise<Executed>
+  ): Promise<Executed<DataOf<Tasks, Task>>>
 }
 
 export interface TasksDeps {
@@ -94,7 +112,11 @@ export function createTasks({ transport, prefix, jobs, artifact }: TasksDeps): T
     async executeAndWait(task, parameters, options = {}) {
       const { job_id, artifact_id } = await execute(task, parameters, options)
       const job = await jobs.wait(job_id, toWait(options))
-      return { artifact_id, job, result: (await artifact(artifact_id, toWait(options))).data }
+      return {
+        artifact_id,
+        job,
+        data: (await artifact(artifact_id, toWait(options))).data as never,
+      }
     },
   }
 }

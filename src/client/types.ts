@@ -17,6 +17,7 @@ interface AnyApi {
       string,
       { row: { id: string } & Record<string, unknown>; input: Record<string, unknown> }
     >
+    tasks: Record<never, never>
   }
 }
 
@@ -43,7 +44,7 @@ interface Groups<Types extends ServiceTypes> {
   artifacts: { readonly artifacts: ArtifactsClient }
   jobs: { readonly jobs: JobsClient }
   ml: { readonly ml: MlClient }
-  tasks: { readonly tasks: TasksClient }
+  tasks: { readonly tasks: TasksClient<Types['tasks']> }
 }
 
 interface Everywhere<Types extends ServiceTypes> {

@@ -82,3 +82,22 @@ export interface TaskOut {
   retries: Retries | null
   timeout_seconds: number | null
 }
+
+/** The task as it was when it ran. */
+type TaskSnapshot = Pick<TaskOut, 'id' | 'command' | 'created_at' | 'updated_at'>
+
+/** What the artifact of a command holds. */
+export interface ShellTaskData {
+  task: TaskSnapshot
+  stdout: string
+  stderr: string
+  exit_code: number | null
+}
+
+/** What the artifact of a function holds. */
+export interface FunctionTaskData<Result = unknown> {
+  task: TaskSnapshot & Pick<TaskOut, 'task_type' | 'parameters'>
+  result: Result
+  /** Null, where the run has not failed. */
+  error: { type: string; message: string; traceback: string | null } | null
+}

@@ -171,7 +171,7 @@ describe.each(['http', 'inject'] as const)('over %s', (way) => {
     const done = await client.tasks.executeAndWait('greet', { name: 'you; ls' })
     expect(done).toMatchObject({
       job: { status: 'completed' },
-      result: { stdout: 'hello you; ls\n', exit_code: 0 },
+      data: { stdout: 'hello you; ls\n', exit_code: 0 },
     })
     const [task] = await client.tasks.list({ enabled: true })
     expect(await client.tasks.get('greet')).toEqual(task)
