@@ -24,7 +24,7 @@ const mayImport: Record<string, readonly string[]> = {
   ml: ['artifact', 'blob', 'config', 'data', 'db', 'http', 'idempotency', 'job'],
   host: ['data', 'ml', 'task'],
   script: ['artifact', 'blob', 'config', 'data', 'db', 'job', 'ml'],
-  client: ['artifact', 'config', 'data', 'job', 'ml', 'spec.ts', 'system', 'task'],
+  client: [...['artifact', 'config', 'data', 'job', 'ml', 'schedule', 'spec.ts', 'system', 'task']],
   task: ['artifact', 'config', 'data', 'db', 'http', 'idempotency', 'job', 'ml', 'script'],
   schedule: ['db', 'http', 'idempotency', 'job', 'task'],
   monitor: ['http'],

@@ -4,6 +4,7 @@ import { createCollection } from './collection.ts'
 import { createConfigs } from './configs.ts'
 import { createJobs } from './jobs.ts'
 import { createMl } from './ml.ts'
+import { createSchedules } from './schedules.ts'
 import { createHealthClient, createSystemClient, type Info } from './service.ts'
 import { createTasks } from './tasks.ts'
 import { createTransport, type TransportOptions } from './transport.ts'
@@ -42,6 +43,7 @@ export function createClient<Service = unknown>(options: ClientOptions): Client<
     jobs,
     ml: createMl({ transport, prefix: prefixes.ml, jobs, frame: artifacts.frame }),
     tasks: createTasks({ transport, prefix: prefixes.tasks, jobs, artifact: artifacts.get }),
+    schedules: createSchedules(transport, prefixes.schedules),
     entity: (of: string | { path: string }, { path }: { path?: string } = {}) =>
       createCollection<never, never>(
         transport,

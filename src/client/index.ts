@@ -28,6 +28,7 @@ export type {
 } from './ml.ts'
 export type { WatchOptions } from './patience.ts'
 export type { Timing } from './retry.ts'
+export type { SchedulesClient } from './schedules.ts'
 export type { HealthClient, Info, SystemClient } from './service.ts'
 export type { Executed, KnownTasks, TaskParameters, TasksClient } from './tasks.ts'
 export type { Call, CallOptions, CreateOptions, TransportOptions } from './transport.ts'

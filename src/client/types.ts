@@ -4,6 +4,7 @@ import type { Collection } from './collection.ts'
 import type { ConfigsClient } from './configs.ts'
 import type { JobsClient } from './jobs.ts'
 import type { MlClient } from './ml.ts'
+import type { SchedulesClient } from './schedules.ts'
 import type { HealthClient, Info, SystemClient } from './service.ts'
 import type { TasksClient } from './tasks.ts'
 import type { Call, CallOptions } from './transport.ts'
@@ -45,6 +46,7 @@ interface Groups<Types extends ServiceTypes> {
   jobs: { readonly jobs: JobsClient }
   ml: { readonly ml: MlClient }
   tasks: { readonly tasks: TasksClient<Types['tasks']> }
+  schedules: { readonly schedules: SchedulesClient }
 }
 
 interface Everywhere<Types extends ServiceTypes> {

@@ -185,6 +185,31 @@ describe.each(['http', 'inject'] as const)('over %s', (way) => {
     })
   })
 
+  test('a task runs at set times, and now', async () => {
+    const client = await connect()
+    const { id: task_id } = await client.tasks.get('greet')
+    const made = await client.schedules.create({
+      name: 'nightly',
+      task_id,
+      parameters: { name: 'night' },
+      trigger: { type: 'cron', expression: '0 3 * * *', zone: 'Africa/Kigali' },
+    })
+    expect(made.next_run_at).toMatch(/T01:00:00\.000Z$/)
+    expect(await client.schedules.next(made.id, 2)).toHaveLength(2)
+
+    const run = await client.schedules.trigger(made.id)
+    const job = await client.jobs.wait(String(run.job_id))
+    expect(job.status).toBe('completed')
+    expect(await Array.fromAsync(client.schedules.iterateRuns(made.id))).toMatchObject([
+      { job_id: job.id, scheduled_at: null, outcome: 'submitted' },
+    ])
+    expect(await client.schedules.runsPage(made.id, 1, 5)).toMatchObject({ total: 1 })
+    expect((await client.schedules.pause(made.id)).paused).toBe(true)
+    expect((await client.schedules.resume(made.id)).paused).toBe(false)
+    await client.schedules.remove(made.id)
+    expect(await client.schedules.list()).toEqual([])
+  })
+
   test('a service tells what it is, where it runs and how it is', async () => {
     const client = await connect()
     expect(await client.info()).toMatchObject({ id: 'client-probe', period_type: 'monthly' })

@@ -32,9 +32,11 @@ test('the client has a method for every route of the API, and calls none that is
       return fetch(input, init)
     },
   })
-  const { configs, artifacts, jobs, ml, tasks, health, system } = client
+  const { configs, artifacts, jobs, ml, tasks, schedules, health, system } = client
   const config = { name: 'a', data: { region: 'north' } }
   const task = { command: 'echo' }
+  const trigger = { type: 'once', at: '2099-01-01T00:00:00Z' } as const
+  const schedule = { name: 'a', task_id: id, trigger }
   const first = async (items: AsyncIterable<unknown>) => {
     for await (const _ of items) return
   }
@@ -43,7 +45,7 @@ test('the client has a method for every route of the API, and calls none that is
   await Promise.allSettled([
     ...[client.info(), health.check(), health.live(), health.ready(), first(health.watch())],
     ...[system.info(), system.apps()],
-    ...[configs, artifacts, client.entity('station'), tasks].flatMap((group) => [
+    ...[configs, artifacts, client.entity('station'), tasks, schedules].flatMap((group) => [
       ...[group.list(), group.get(id), group.remove(id), group.schema(), group.count()],
     ]),
     ...[configs.create(config), configs.replace(id, config), configs.artifacts(id)],
@@ -60,6 +62,8 @@ test('the client has a method for every route of the API, and calls none that is
     ml.validate({ type: 'train', config_id: id, data: frame }),
     ...[tasks.create(task), tasks.replace(id, task), tasks.execute(id), tasks.parameters(id)],
     ...[tasks.enable(id), tasks.disable(id)],
+    ...[schedules.create(schedule), schedules.replace(id, schedule), schedules.next(id)],
+    ...[schedules.runs(id), schedules.pause(id), schedules.resume(id), schedules.trigger(id)],
   ])
 
   const named = (route: string) => route.replace(/\{\w+\}/g, '{id}')

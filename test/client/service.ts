@@ -38,6 +38,7 @@ export function createService() {
   })
     .withEntity(stations)
     .withTasks({ shell: { greet: { command: 'echo hello {name}' } } })
+    .withSchedules()
     .withRoutes((app) => {
       app.get('/api/v1/hello', async () => ({ hello: 'you' }))
       app.post('/api/v1/echo', async (request) => request.body)
