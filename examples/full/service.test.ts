@@ -37,13 +37,12 @@ test('reports become a table, the table a model, and the model a forecast with t
   const snapshot = await request('POST', '/api/v1/reports/$snapshot')
   expect(snapshot).toMatchObject({ status: 201, json: { rows: count } })
 
-  const { result } = await client.tasks.executeAndWait('retrain')
-  const trained = (result as { result: { trained: string } }).result
-  expect(trained).toMatchObject({ snapshot: snapshot.json.id, reports: count })
+  const { result } = (await client.tasks.executeAndWait('retrain')).data
+  expect(result).toMatchObject({ snapshot: snapshot.json.id, reports: count })
 
   const { content } = (await request('GET', `/api/v1/artifacts/${snapshot.json.id}`)).json.data
   const { prediction } = await client.ml.predictAndWait({
-    artifact_id: trained.trained,
+    artifact_id: result.trained as string,
     historic: content,
     future: {
       columns: ['time_period', 'location'],
@@ -61,10 +60,8 @@ test('reports become a table, the table a model, and the model a forecast with t
 test('without reports a training has nothing to do, and says so', async () => {
   const { run, client } = await start()
   await using _ = run
-  const { result } = await client.tasks.executeAndWait('retrain')
-  expect(result).toMatchObject({
-    result: { trained: null, reason: 'there is no table of reports yet' },
-  })
+  const { data } = await client.tasks.executeAndWait('retrain')
+  expect(data.result).toEqual({ trained: null, reason: 'there is no table of reports yet' })
 })
 
 test('a district reports a month once, and a month is a month', async () => {
