@@ -26,7 +26,7 @@ export default defineConfig({
           ...shared.test,
           name: 'fast',
           include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, 'test/crash/**'],
+          exclude: [...configDefaults.exclude, 'test/crash/**', 'src/cli/templates/**'],
           maxWorkers: availableParallelism(),
           typecheck: {
             enabled: true,
@@ -52,7 +52,7 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],
-      exclude: ['src/**/*.test.ts', 'src/**/*.test-d.ts'],
+      exclude: ['src/**/*.test.ts', 'src/**/*.test-d.ts', 'src/cli/templates/**'],
       reporter: ['json'],
       reportsDirectory: 'coverage/vitest',
     },

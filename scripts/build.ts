@@ -1,6 +1,6 @@
 // Builds the published package into dist/: JavaScript, declarations, maps. Run by `npm ci`, `npm start` and `npm pack`.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
@@ -21,5 +21,8 @@ if (built < newest(join(root, 'src')) || process.argv.includes('--force')) {
   const tsc = join(root, 'node_modules', '.bin', 'tsc')
   const { status } = spawnSync(tsc, ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
+  // Templates are no program of this package: they are copied as they are.
+  const templates = join('cli', 'templates')
+  cpSync(join(root, 'src', templates), join(root, 'dist', templates), { recursive: true })
   chmodSync(join(root, 'dist', 'cli', 'bin.js'), 0o755)
 }

@@ -60,6 +60,7 @@ function check(tool: string, args: string[]) {
 
 function belongs(path: string): boolean {
   if (['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'].includes(path)) return true
+  if (path.startsWith('dist/cli/templates/')) return true
   return /^dist\/.*\.(js|d\.ts|js\.map)$/.test(path) && !/\.test\.|fixtures/.test(path)
 }
 

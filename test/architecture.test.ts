@@ -44,8 +44,7 @@ const mayImport: Record<string, readonly string[]> = {
 }
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
-  (file) =>
-    file.endsWith('.ts') && !/\.(test|test-d)\.ts$/.test(file) && !file.includes('fixtures/'),
+  (file) => file.endsWith('.ts') && !/\.(test|test-d)\.ts$|fixtures\/|^cli\/templates\//.test(file),
 )
 const read = (file: string) => readFileSync(join(src, file), 'utf8')
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, expect, test } from 'vitest'
+import { version } from '../version.ts'
 
 const bin = resolve(import.meta.dirname, 'bin.ts')
 const folders: string[] = []
@@ -169,5 +170,5 @@ test('help and version end well', async () => {
   expect(help.code).toBe(0)
   for (const option of ['--port', '--host', '--data-dir', '--watch'])
     expect(help.out).toContain(option)
-  expect((await outcome(chapkit(['--version']))).out).toBe('0.1.0\n')
+  expect((await outcome(chapkit(['--version']))).out).toBe(`${version}\n`)
 })

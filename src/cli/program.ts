@@ -8,6 +8,7 @@ import { configCommand } from './definitions/config.ts'
 import type { Definition, Run } from './definitions/define.ts'
 import { devCommand } from './definitions/dev.ts'
 import { doctorCommand } from './definitions/doctor.ts'
+import { initCommand } from './definitions/init.ts'
 import { jobCommand } from './definitions/job.ts'
 import { predictCommand, trainCommand } from './definitions/ml.ts'
 import {
@@ -22,6 +23,7 @@ import { exitCatalogue } from './exit.ts'
 
 /** The commands, in the order in which help and reference show them. */
 const groups: Readonly<Record<string, readonly Definition[]>> = {
+  'Begin:': [initCommand],
   'Serve a model:': [devCommand, serveCommand, mlprojectCommand],
   'Use a service:': [
     trainCommand,

@@ -4,7 +4,7 @@ import { get, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PerformanceObserver } from 'node:perf_hooks'
-import { ServiceBuilder } from 'chapkit'
+import { ServiceBuilder, version } from 'chapkit'
 import { createTestService, type TestService } from 'chapkit/testing'
 import fc from 'fast-check'
 import { sql } from 'kysely'
@@ -89,7 +89,7 @@ describe('/metrics', () => {
     const series = await scrape(bare)
     expect([...series.keys()].filter((name) => /_jobs?[_{]|hosts?_/.test(name))).toEqual([])
     expect(
-      series.get('chapkit_service_info{id="bare",version="1.0.0",chapkit_version="0.1.0"}'),
+      series.get(`chapkit_service_info{id="bare",version="1.0.0",chapkit_version="${version}"}`),
     ).toBe(1)
   })
 

@@ -1,0 +1,72 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { render } from './render.ts'
+import { makeSampleData, type PeriodType } from './sample-data.ts'
+import { type Template, type TemplateName, takesValidation, templates } from './templates.ts'
+
+/** What a project is to be. */
+export interface ProjectChoice {
+  name: string
+  title: string
+  template: TemplateName
+  period: PeriodType
+  validation: boolean
+}
+
+export interface PlanOptions extends ProjectChoice {
+  /** Version range, or file, that the project gets chapkit from. */
+  chapkit: string
+}
+
+/** Files of a project: paths below its folder, and their texts. */
+export type ProjectFiles = ReadonlyMap<string, string>
+
+/** npm leaves files with these names out of packages, or reads them itself. */
+const dotted = ['gitignore', 'dockerignore', 'chapkitignore']
+
+const templateFolder = join(import.meta.dirname, '..', 'templates')
+
+/** Every file of a project that is to be made. */
+export function planProject(options: PlanOptions): ProjectFiles {
+  const template: Template = templates[options.template]
+  const withValidation = options.validation && takesValidation(options.template)
+  const weekly = options.period === 'weekly'
+  const values = {
+    id: options.name,
+    title: options.title,
+    template: options.template,
+    period: options.period,
+    unit: weekly ? 'week' : 'month',
+    // The end of a sentence on what is needed.
+    program: template.needs === null ? '' : ` and \`${template.needs.program}\``,
+  }
+  const flags = new Set<string>([...template.flags, ...(withValidation ? ['validation'] : [])])
+  const files = new Map<string, string>()
+  for (const folder of template.folders) {
+    for (const name of readdirSync(join(templateFolder, folder)).sort()) {
+      if (name === 'validation.ts' && !withValidation) continue
+      const text = readFileSync(join(templateFolder, folder, name), 'utf8')
+      const path = dotted.includes(name) ? `.${name}` : name
+      files.set(path, render(path, text, { values, flags }))
+    }
+  }
+  files.set('package.json', toPackageFile(options, template))
+  for (const [name, text] of Object.entries(makeSampleData(options.period)))
+    files.set(`sample/${name}`, text)
+  return files
+}
+
+function toPackageFile(
+  { name, title, chapkit }: PlanOptions,
+  { scripts, flags }: Template,
+): string {
+  const isTyped = flags.includes('ts')
+  const content = {
+    ...{ name, version: '0.1.0', private: true, description: title, type: 'module' },
+    engines: { node: '>=24' },
+    scripts,
+    dependencies: { chapkit, ...(!flags.includes('mlproject') && { zod: '^4.0.0' }) },
+    devDependencies: { '@types/node': '^24.0.0', ...(isTyped && { typescript: '^7.0.0' }) },
+  }
+  return `${JSON.stringify(content, null, 2)}\n`
+}

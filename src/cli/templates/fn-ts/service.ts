@@ -1,0 +1,58 @@
+import { BaseConfig, FunctionalModelRunner, MLServiceBuilder } from 'chapkit'
+import { z } from 'zod'
+import { forecast, learn } from './model.ts'
+// {{#validation}}
+import { validatePredict, validateTrain } from './validation.ts'
+
+// {{/validation}}
+
+// What users of the model may set. Each training gets a config of these, checked and with defaults filled in.
+const Config = BaseConfig.extend({
+  n_samples: z.int().min(1).max(1000).default(100).describe('Samples for each row'),
+  seed: z.int().default(1).describe('Equal seeds give equal samples'),
+})
+
+const runner = new FunctionalModelRunner({
+  config: Config,
+
+  // `data` is a table. What is returned here is the model: it is stored, and given to onPredict, perhaps weeks later.
+  onTrain: ({ data, log, metrics, progress }) => {
+    const model = learn(data)
+    // Lines and progress are there to read while the training runs; numbers are kept with the model.
+    log(`${data.length} rows of ${model.size} locations`)
+    metrics({ locations: model.size })
+    progress(1, 'learned')
+    return model
+  },
+
+  // `historic` is what is known up to now, `future` the rows to forecast.
+  onPredict: ({ config, model, historic, future }) =>
+    forecast({ model, historic, future, samples: config.n_samples, seed: config.seed }),
+  // {{#validation}}
+
+  // Findings on the data, before anything runs.
+  onValidateTrain: validateTrain,
+  onValidatePredict: validatePredict,
+  // {{/validation}}
+})
+
+const builder = new MLServiceBuilder({
+  module: import.meta.url,
+  info: {
+    id: '{{id}}',
+    display_name: '{{title}}',
+    description: 'Counts of the same season in past years',
+    period_type: '{{period}}',
+    // How far you trust it: gray, red, orange, yellow or green.
+    model_metadata: { author: 'Unknown', author_assessed_status: 'red' },
+  },
+  runner,
+})
+
+// With keys in the environment, every request has to have one: whoever can reach the service may use it otherwise.
+if (process.env.CHAPKIT_API_KEYS) builder.withAuth()
+
+const service = builder.build()
+
+export default service
+if (import.meta.main) await service.listen()
