@@ -26,7 +26,12 @@ export default defineConfig({
           ...shared.test,
           name: 'fast',
           include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, 'test/crash/**', 'src/cli/templates/**'],
+          exclude: [
+            ...configDefaults.exclude,
+            'test/crash/**',
+            'test/package/**',
+            'src/cli/templates/**',
+          ],
           maxWorkers: availableParallelism(),
           typecheck: {
             enabled: true,
@@ -46,6 +51,20 @@ export default defineConfig({
           // the waiting of one with the work of the other.
           sequence: { groupOrder: 1 },
           maxWorkers: 2,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          ...shared.test,
+          name: 'package',
+          include: ['test/package/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, '**/tools/**'],
+          // What users install, by itself: it measures times, and installs much.
+          sequence: { groupOrder: 2 },
+          maxWorkers: 1,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
     ],

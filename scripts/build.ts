@@ -1,7 +1,7 @@
 // Builds the published package into dist/: JavaScript, declarations, maps. Run by `npm ci`, `npm start` and `npm pack`.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 
@@ -14,15 +14,20 @@ function newest(folder: string): number {
     .reduce((latest, stat) => Math.max(latest, stat.mtimeMs), 0)
 }
 
-const stamp = join(root, 'dist', 'index.js')
+// Somewhere else for whoever may not change what others run: `--out FOLDER`.
+const named = process.argv.indexOf('--out')
+const out = named === -1 ? join(root, 'dist') : resolve(process.argv[named + 1] ?? 'dist')
+
+const stamp = join(out, 'index.js')
 const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0
 if (built < newest(join(root, 'src')) || process.argv.includes('--force')) {
-  rmSync(join(root, 'dist'), { recursive: true, force: true })
+  rmSync(out, { recursive: true, force: true })
   const tsc = join(root, 'node_modules', '.bin', 'tsc')
-  const { status } = spawnSync(tsc, ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+  const args = ['-p', 'tsconfig.build.json', '--outDir', out]
+  const { status } = spawnSync(tsc, args, { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
   // Templates are no program of this package: they are copied as they are.
   const templates = join('cli', 'templates')
-  cpSync(join(root, 'src', templates), join(root, 'dist', templates), { recursive: true })
-  chmodSync(join(root, 'dist', 'cli', 'bin.js'), 0o755)
+  cpSync(join(root, 'src', templates), join(out, templates), { recursive: true })
+  chmodSync(join(out, 'cli', 'bin.js'), 0o755)
 }

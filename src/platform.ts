@@ -74,6 +74,7 @@ export async function openPlatform(
     }
   }
 
+  assertSyncs()
   // The lock comes first: nothing in the folder is touched while another process owns it.
   const lock = takeLock(`${file}.lock`)
   try {
@@ -104,6 +105,14 @@ export async function openPlatform(
     lock.release()
     throw error
   }
+}
+
+/** What is acknowledged has to be on the disk, and Yarn's own file system has no way to bring it there. */
+function assertSyncs() {
+  if (process.versions.pnp === undefined) return
+  throw new Error(
+    "Yarn's Plug'n'Play cannot write data safely to the disk: put `nodeLinker: node-modules` into .yarnrc.yml and run `yarn install`",
+  )
 }
 
 /** Folder of the blobs that belong to a database file. */

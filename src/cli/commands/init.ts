@@ -114,5 +114,9 @@ ${missing}
 Next:
 ${commands.map((command) => `  ${command}`).join('\n')}
 
-Then train it and forecast, in a second terminal: README.md says how.`
+Then, in a second terminal in the same folder:
+  npx chapkit train sample/data.csv
+  npx chapkit predict sample/historic.csv sample/future.csv
+
+README.md says more.`
 }
