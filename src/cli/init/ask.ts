@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream'
 import { CommandError, exit } from '../exit.ts'
 import { nameProblem, titleProblem, toTitle } from './names.ts'
 import type { ProjectChoice } from './plan.ts'
@@ -10,10 +11,17 @@ import {
   templates,
 } from './templates.ts'
 
+export interface AskOptions {
+  /** Whether a program is installed. */
+  isThere: (program: string) => boolean
+  /** @default that of the process */
+  terminal?: { input: Readable; output: Writable }
+}
+
 /** Asks on the terminal for what is not chosen yet. Throws when the user ends it. */
 export async function ask(
   chosen: Partial<ProjectChoice>,
-  { isThere }: { isThere: (program: string) => boolean },
+  { isThere, terminal }: AskOptions,
 ): Promise<ProjectChoice> {
   const { confirm, isCancel, select, text } = await import('@clack/prompts')
 
@@ -23,13 +31,16 @@ export async function ask(
     return value as Exclude<Value, symbol>
   }
 
-  const hintOf = ({ needs }: Template) =>
-    needs === null || isThere(needs.program) ? {} : { hint: `${needs.program} is not installed` }
+  const aboutOf = ({ about, needs }: Template) =>
+    needs === null || isThere(needs.program)
+      ? about
+      : `${about} (${needs.program} is not installed)`
 
   const name =
     chosen.name ??
     (await answer(
       text({
+        ...terminal,
         message: 'What is it called?',
         placeholder: 'dengue-forecast',
         validate: (value = '') => nameProblem(value),
@@ -39,12 +50,12 @@ export async function ask(
     chosen.template ??
     (await answer(
       select<TemplateName>({
+        ...terminal,
         message: 'How is the model written?',
         initialValue: defaultTemplate,
         options: templateNames.map((value) => ({
           value,
-          label: `${value.padEnd(13)} ${templates[value].about}`,
-          ...hintOf(templates[value]),
+          label: `${value.padEnd(13)} ${aboutOf(templates[value])}`,
         })),
       }),
     ))
@@ -52,6 +63,7 @@ export async function ask(
     chosen.title ??
     (await answer(
       text({
+        ...terminal,
         message: 'How should people read its name?',
         initialValue: toTitle(name),
         validate: (value = '') => titleProblem(value),
@@ -61,6 +73,7 @@ export async function ask(
     chosen.period ??
     (await answer(
       select<ProjectChoice['period']>({
+        ...terminal,
         message: 'Are the counts by month or by week?',
         options: [
           { value: 'monthly', label: 'by month' },
@@ -72,7 +85,11 @@ export async function ask(
     chosen.validation ??
     (takesValidation(template) &&
       (await answer(
-        confirm({ message: 'With checks of the data, for you to extend?', initialValue: false }),
+        confirm({
+          ...terminal,
+          message: 'With checks of the data, for you to extend?',
+          initialValue: false,
+        }),
       )))
   return { name, title, template, period, validation }
 }
