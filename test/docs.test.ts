@@ -12,6 +12,7 @@ import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { templates } from '../src/cli/init/templates.ts'
 import type { Service } from '../src/index.ts'
 import { createTestService, type TestService } from '../src/testing/index.ts'
 import { testWith } from './setup/needs.ts'
@@ -93,7 +94,9 @@ describe('commands', () => {
 
   test.each(commands)('name npm scripts that exist: $page', ({ code }) => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    const known = ['test', ...Object.keys(scripts)]
+    // Those of this repository, and those of projects that init makes.
+    const ofProjects = Object.values(templates).flatMap((template) => Object.keys(template.scripts))
+    const known = ['test', ...Object.keys(scripts), ...ofProjects]
     const named = [...code.matchAll(/npm (?:run )?(start|test|run \S+)/g)]
     const names = named.map(([, name]) => name!.replace('run ', ''))
     expect(names.filter((name) => !known.includes(name))).toEqual([])

@@ -4,7 +4,7 @@ import { DataFrame } from 'chapkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type TemplateName, templateNames, templates } from '../../src/cli/init/templates.ts'
 import { type Program, testWith } from '../setup/needs.ts'
-import { pack, run, serve, workFolder } from './packed.ts'
+import { pack, root, run, serve, workFolder } from './packed.ts'
 
 const work = workFolder('templates')
 let tarball: string
@@ -66,6 +66,14 @@ for (const { template, options } of cases) {
         client,
       )
       expectForecast(cwd)
+      if (template === 'shell-r') {
+        const table = run(
+          bin,
+          ['predict', 'sample/historic.csv', 'sample/future.csv'],
+          client,
+        ).stdout
+        expect(readFileSync(join(root, 'docs/guides/init.md'), 'utf8')).toContain(table)
+      }
       expect(run(bin, ['test', '--delay', '0'], client).stdout).toContain('works')
       const [model] = JSON.parse(run(bin, ['artifact', 'list', '--json'], client).stdout).filter(
         ({ parent_id }: { parent_id: string | null }) => parent_id === null,
