@@ -44,8 +44,7 @@ test('tables fit 100 columns and say how near the forecast was', () => {
         frame.derive(`sample_${sample}`, (row) => Number(row.disease_cases) + (sample ? 0 : 4000)),
       fold.future,
     )
-    const job = { jobId: 'job', artifactId: 'artifact' }
-    return { fold, training: job, prediction: job, forecasts: compare(fold, predictions) }
+    return { fold, forecasts: compare(fold, predictions) }
   })
   const table = forecastTable(results[1]!.forecasts)
   const scores = scoreTable(results)

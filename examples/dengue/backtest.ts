@@ -1,7 +1,8 @@
-import { type DataFrame, nextPeriod } from 'chapkit'
+import { DataFrame, nextPeriod } from 'chapkit'
+import type { Client, Predicted, Trained } from 'chapkit/client'
 import { monthOf } from './checks.ts'
-import type { Client, Finished } from './client.ts'
 import { countsByLocation, lastYear, seasonalNaive } from './naive.ts'
+import type service from './service.ts'
 
 /** A moment in the past at which a forecast is made: what was known then, and the months that came after. */
 export interface Fold {
@@ -23,8 +24,8 @@ export interface Forecast {
 
 export interface FoldResult {
   fold: Fold
-  training: Finished
-  prediction: Finished
+  training: Trained
+  prediction: Predicted
   forecasts: Forecast[]
 }
 
@@ -46,23 +47,32 @@ export function rollingFolds(data: DataFrame, count: number, horizon: number): F
 
 /** Trains on the past of a fold and forecasts the rest of it, through the service. */
 export async function runFold(
-  client: Client,
+  { ml }: Client<typeof service>,
   configId: string,
   fold: Fold,
   onProgress: (doing: string) => void,
 ): Promise<FoldResult> {
   const { past, future } = fold
-  const training = await client.train(configId, past, (fraction, message) =>
-    onProgress(`training ${percent(fraction)} ${message ?? ''}`.trimEnd()),
+  const training = await ml.trainAndWait(
+    { config_id: configId, data: past },
+    {
+      onProgress: ({ progress }) =>
+        onProgress(`training ${percent(progress?.fraction)} ${progress?.message ?? ''}`.trimEnd()),
+    },
   )
-  const prediction = await client.predict(
-    training.artifactId,
-    past,
-    // What is to be forecast stays here: the service is not told.
-    future.drop('disease_cases'),
-    (fraction) => onProgress(`predicting ${percent(fraction)}`.trimEnd()),
+  const prediction = await ml.predictAndWait(
+    {
+      artifact_id: training.artifact_id,
+      historic: past,
+      // What is to be forecast stays here: the service is not told.
+      future: future.drop('disease_cases'),
+    },
+    {
+      onProgress: ({ progress }) =>
+        onProgress(`predicting ${percent(progress?.fraction)}`.trimEnd()),
+    },
   )
-  const predictions = await client.readPrediction(prediction.artifactId)
+  const predictions = DataFrame.fromJson(prediction.prediction)
   return { fold, training, prediction, forecasts: compare(fold, predictions) }
 }
 
@@ -93,7 +103,7 @@ export function compare({ past, future }: Fold, predictions: DataFrame): Forecas
   return forecasts.toSorted((a, b) => order(a.location, b.location) || order(a.month, b.month))
 }
 
-function percent(fraction: number | null): string {
+function percent(fraction: number | null = null): string {
   return fraction === null ? '' : `${Math.round(fraction * 100)} %`
 }
 

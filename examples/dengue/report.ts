@@ -24,7 +24,7 @@ export function forecastTable(forecasts: readonly Forecast[]): string {
 }
 
 /** Scores of each fold and of all of them, beside the seasonal-naive forecast. */
-export function scoreTable(results: readonly FoldResult[]): string {
+export function scoreTable(results: readonly Pick<FoldResult, 'fold' | 'forecasts'>[]): string {
   const all = results.flatMap(({ forecasts }) => forecasts)
   const line = (name: string, forecasts: readonly Forecast[]): string[] => {
     const model = scoresOf(forecasts)

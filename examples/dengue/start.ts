@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DataFrame, type ListenOptions } from 'chapkit'
+import { type Client, createClient } from 'chapkit/client'
 import { type FoldResult, rollingFolds, runFold } from './backtest.ts'
-import { createClient } from './client.ts'
 import { createProgress } from './progress.ts'
 import { forecastTable, scoreTable } from './report.ts'
 import service from './service.ts'
@@ -71,8 +71,8 @@ async function present(url: string, once: boolean): Promise<void> {
   const data = DataFrame.fromCsv(
     await readFile(new URL('./dengue_brazil_monthly.csv', import.meta.url)),
   )
-  const client = createClient(url, interrupted.signal)
-  const configId = await client.useConfig('dengue-brazil', { prediction_periods: horizon })
+  const client = createClient<typeof service>({ url, signal: interrupted.signal })
+  const configId = await useConfig(client)
 
   const results: FoldResult[] = []
   for (const fold of rollingFolds(data, folds, horizon)) {
@@ -101,15 +101,23 @@ async function present(url: string, once: boolean): Promise<void> {
   )
 }
 
+/** The config of the example, made where there is none yet. */
+async function useConfig({ configs }: Client<typeof service>): Promise<string> {
+  const name = 'dengue-brazil'
+  const existing = (await configs.list()).find((config) => config.name === name)
+  const data = { prediction_periods: horizon }
+  return (existing ?? (await configs.create({ name, data }))).id
+}
+
 function nextCommands(url: string, { training, prediction }: FoldResult): string {
   return [
     `The service is up at ${url}. To try next:`,
     '',
     `  curl ${url}/health`,
     `  curl ${url}/api/v1/configs`,
-    `  curl '${url}/api/v1/jobs/${training.jobId}/$logs'`,
-    `  curl '${url}/api/v1/artifacts/${training.artifactId}/$tree'`,
-    `  curl -o forecast.csv '${url}/api/v1/artifacts/${prediction.artifactId}/$download?format=csv'`,
+    `  curl '${url}/api/v1/jobs/${training.job.id}/$logs'`,
+    `  curl '${url}/api/v1/artifacts/${training.artifact_id}/$tree'`,
+    `  curl -o forecast.csv '${url}/api/v1/artifacts/${prediction.artifact_id}/$download?format=csv'`,
     '',
     `API reference: ${url}/docs`,
     'Ctrl-C stops it.',
