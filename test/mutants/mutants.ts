@@ -358,6 +358,38 @@ export const mutants: Mutant[] = [
     by: '',
     test: { file: 'src/cli/migrate.test.ts', name: 'in the middle undoes all of it' },
   },
+  {
+    name: 'client-key-new-on-each-try',
+    breaks: 'a creation is tried again with the key of its first try',
+    file: 'src/client/transport.ts',
+    text: '        const result = await attempt(request, call, read)\n',
+    by: '        const result = await attempt(toRequest(call), call, read)\n',
+    test: { file: 'src/client/transport.test.ts', name: 'tried again with the same key' },
+  },
+  {
+    name: 'client-sends-anything-twice',
+    breaks: 'what may not be sent twice is sent once',
+    file: 'src/client/transport.ts',
+    text: "        (init.headers as Headers).has('idempotency-key'))\n",
+    by: '        true)\n',
+    test: { file: 'src/client/transport.test.ts', name: 'may not be sent twice' },
+  },
+  {
+    name: 'client-mixes-downloads',
+    breaks: 'a download that goes on is of the same bytes',
+    file: 'src/client/resume.ts',
+    text: 'if (rest.status === 206) return rest',
+    by: 'if (rest.ok) return rest',
+    test: { file: 'src/client/transport.test.ts', name: 'not a mixture' },
+  },
+  {
+    name: 'client-forgets-where-a-log-was',
+    breaks: 'a line of a log is told once, however often its stream breaks',
+    file: 'src/client/follow.ts',
+    text: '        after = line.seq\n',
+    by: '',
+    test: { file: 'src/client/follow.test.ts', name: 'told once and in order' },
+  },
 ]
 
 /** How often a text is in another. */
