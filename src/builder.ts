@@ -408,6 +408,8 @@ export class ServiceBuilder<
     prefix?: string,
   ): ServiceBuilder<Has | 'tasks', WithTasks<Types, Functions, Commands>> {
     const builder = this as unknown as ServiceBuilder<Has>
+    if (builder.spec.tasks)
+      throw new Error('withTasks() was called before; give it all tasks at once')
     const { project = '.' } = options
     const isUrl = typeof project === 'string' && project.startsWith('file:')
     const folder = builder.toPath(isUrl ? new URL(project) : project)

@@ -9,11 +9,27 @@ export type Values = Record<string, unknown>
 /** Where parameters stand in a request. */
 const at: Issue['loc'] = ['body', 'parameters']
 
+/** Bytes of JSON: they stand in the row of every job, and in its result. Larger things are artifacts. */
+const maximumParameters = 256 * 1024
+
+function assertSize(values: Values): void {
+  const size = Buffer.byteLength(JSON.stringify(values))
+  if (size <= maximumParameters) return
+  throw validationError([
+    {
+      loc: at,
+      msg: `Expected at most ${maximumParameters} bytes of JSON, got ${size}; store an artifact and give its id`,
+      type: 'too_large',
+    },
+  ])
+}
+
 /** Checks parameters against the schema of a task. Throws a 422 that names each that does not fit. */
 export async function parseParameters(
   schema: StandardSchemaV1 | null,
   given: Values,
 ): Promise<Values> {
+  assertSize(given)
   if (schema === null) return given
   const result = await schema['~standard'].validate(given)
   if (!result.issues) return result.value as Values
@@ -22,6 +38,7 @@ export async function parseParameters(
 
 /** As `parseParameters`, but for values that others are added to later: what is not there is not missed. */
 export async function checkStored(schema: StandardSchemaV1 | null, given: Values): Promise<void> {
+  assertSize(given)
   const result = await schema?.['~standard'].validate(given)
   const issues = fromSchemaIssues(result?.issues ?? [], given, at)
   const wrong = issues.filter(({ type }) => type !== 'missing')

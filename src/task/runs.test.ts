@@ -234,6 +234,20 @@ describe.each(['inline', 'process'] as const)('a function (%s)', (hosting) => {
     })
   })
 
+  test.each([
+    ['id', 'ChapkitError: Invalid ULID format: null'],
+    ['job', 'ChapkitError: Invalid ULID format: nothing'],
+    ['config', 'ChapkitError: arguments.name: Expected string, got 3; arguments.data: Expected'],
+    ['options', 'ChapkitError: body.data.prediction_periods: Expected number, got "many"'],
+    ['artifact', 'such artifacts are made by $train and $predict only'],
+    ['parent', 'ChapkitError: arguments.parentId: Expected string, got 3'],
+    ['training', 'config_id: Expected a ULID'],
+    ['nothing', 'NotPlain: Expected plain data, as JSON has it, at `configs.list`; got a function'],
+  ])('that asks for what cannot be (%s) is told what was expected', async (ask, why) => {
+    const { job } = await run(await start(), 'careless', { ask })
+    expect(job).toMatchObject({ status: 'failed', error: expect.stringContaining(why) })
+  })
+
   test('is told what the service refuses by its code', async () => {
     const { artifact } = await run(await start(), 'refused')
     expect(artifact.data.result).toMatchObject({

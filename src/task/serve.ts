@@ -1,15 +1,20 @@
+import { z } from 'zod'
 import type { Artifacts } from '../artifact/artifacts.ts'
 import { toSummary } from '../artifact/render.ts'
 import type { Configs } from '../config/configs.ts'
-import { ChapkitError, toError } from '../errors.ts'
+import { ConfigIn } from '../config/schema.ts'
+import { ChapkitError, toError, validationError } from '../errors.ts'
 import type { Jobs } from '../job/jobs.ts'
 import { isFinal, type JobStatus } from '../job/schema.ts'
+import { parseUlid } from '../kernel/id.ts'
 import type { PageRequest } from '../kernel/page.ts'
+import { fromSchemaIssues } from '../kernel/schema-issues.ts'
+import { show } from '../kernel/show.ts'
+import { Tags } from '../kernel/tags.ts'
 import type { PredictIntake, TrainIntake } from '../ml/intake.ts'
 import type { IntakeQueue } from '../ml/intake-queue.ts'
 import type { Ml } from '../ml/ml.ts'
 import type { CallAnswer } from '../ml/run.ts'
-import type { NewTaskConfig } from './services.ts'
 
 export interface ServeDeps {
   /** Parts that the service has; null for others. */
@@ -35,35 +40,37 @@ export function createServe(deps: ServeDeps) {
   const ml = () => deps.ml ?? lacks('model', 'withMl()')
 
   const methods: Readonly<Record<string, Method>> = {
-    'configs.get': async (_, id: string) => configs().get(id),
-    'configs.find': async (_, id: string) => configs().find(id),
+    'configs.get': async (_, id: unknown) => configs().get(toId(id)),
+    'configs.find': async (_, id: unknown) => configs().find(toId(id)),
     'configs.list': async (_, filter: { tag?: string; name?: string } | null) =>
       collect(configs().list, ({ tags, name }) => {
         const { tag, name: wanted } = filter ?? {}
         return (tag === undefined || tags.includes(tag)) && (wanted ?? name) === name
       }),
-    'configs.create': async (_, { name, data, tags }: NewTaskConfig) =>
-      configs().create({ name, data, tags: tags ?? [] }),
-    'configs.update': async (_, id: string, { name, data, tags }: NewTaskConfig) =>
-      configs().update(id, { name, data, tags: tags ?? [] }),
+    'configs.create': async (_, config: unknown) => configs().create(read(NewConfig, config)),
+    'configs.update': async (_, id: unknown, config: unknown) =>
+      configs().update(toId(id), read(NewConfig, config)),
 
-    'artifacts.get': async (_, id: string) => JSON.parse(await toText(await artifacts.text(id))),
+    'artifacts.get': async (_, id: unknown) =>
+      JSON.parse(await toText(await artifacts.text(toId(id)))),
     'artifacts.list': async (_, filter: ArtifactFilter | null) =>
       collect(
         async (page) => (await artifacts.list(page)).map(toSummary),
         (artifact) => fits(artifact, filter ?? {}),
       ),
-    'artifacts.lineage': (_, id: string) => artifacts.lineage(id),
-    'artifacts.create': async (_, { data, parentId, tags }) =>
-      toSummary(await artifacts.create({ data, parent_id: parentId ?? null, tags: tags ?? [] })),
+    'artifacts.lineage': async (_, id: unknown) => artifacts.lineage(toId(id)),
+    'artifacts.create': async (_, artifact: unknown) => {
+      const { data, parentId, tags } = read(NewArtifact, artifact)
+      return toSummary(await artifacts.create({ data, parent_id: parentId, tags }))
+    },
 
-    'jobs.get': (_, id: string) => jobs.get(id),
+    'jobs.get': async (_, id: unknown) => jobs.get(toId(id)),
     'jobs.list': (_, filter: { status?: JobStatus; type?: string } | null) =>
       jobs.list(filter ?? {}, { kind: 'key', after: null, size: chunk }),
     'jobs.wait': wait,
-    'jobs.cancel': (_, id: string) => jobs.cancel(id),
-    'jobs.logs': async (_, id: string, after: number | null) =>
-      (await jobs.logs(id, after ?? 0, chunk)).items,
+    'jobs.cancel': async (_, id: unknown) => jobs.cancel(toId(id)),
+    'jobs.logs': async (_, id: unknown, after: number | null) =>
+      (await jobs.logs(toId(id), after ?? 0, chunk)).items,
 
     'ml.train': async (_, body: unknown) => ml().train((await take('train', body)) as TrainIntake),
     'ml.predict': async (_, body: unknown) =>
@@ -74,7 +81,8 @@ export function createServe(deps: ServeDeps) {
   const take = (type: 'train' | 'predict' | 'by-type', body: unknown) =>
     intake.take({ form: 'json', type, body: Buffer.from(JSON.stringify(body)) })
 
-  async function wait(signal: AbortSignal, id: string): Promise<unknown> {
+  async function wait(signal: AbortSignal, given: unknown): Promise<unknown> {
+    const id = toId(given)
     await jobs.get(id)
     while (!signal.aborted) {
       const record = await jobs.waitFor(id, lookMs, signal)
@@ -109,6 +117,24 @@ export function createServe(deps: ServeDeps) {
       }
     }
   }
+}
+
+/** What HTTP checks at its edge, for calls that come another way. */
+function toId(id: unknown): string {
+  return parseUlid(typeof id === 'string' ? id : show(id))
+}
+
+const NewConfig = ConfigIn.omit({ id: true })
+const NewArtifact = z.object({
+  data: z.unknown(),
+  parentId: z.string().nullable().default(null),
+  tags: Tags.default([]),
+})
+
+function read<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(input)
+  if (parsed.success) return parsed.data
+  throw validationError(fromSchemaIssues(parsed.error.issues, input, ['arguments']))
 }
 
 function lacks(what: string, method: string): never {

@@ -99,6 +99,7 @@ describe('a task', () => {
     [{ command: 'greet', task_type: 'function', parameters: { name: 3 } }, 'name', 'value'],
     [{ command: 'ls', parameters: { 'a b': 3 } }, 'a b', 'value'],
     [{ command: 'ls', parameters: [] }, 'parameters', 'anyOf'],
+    [{ command: 'ls', parameters: { a: 'x'.repeat(2 ** 18) } }, 'parameters', 'too_large'],
     [{ command: 'ls', task_type: 'perl' }, 'task_type', 'enum'],
     [{ command: 'ls', retries: { attempts: 0 } }, 'attempts', 'minimum'],
     [{ command: 'ls', timeout_seconds: 0 }, 'timeout_seconds', 'exclusiveMinimum'],
@@ -292,8 +293,9 @@ describe('$execute', () => {
 
 test('a builder says what tasks need, and what of them cannot be used', () => {
   const info = { id: 'a', display_name: 'A' }
-  const bare = new ServiceBuilder({ info }) as never as { withTasks(o?: object): { build(): void } }
-  expect(() => bare.withTasks().build()).toThrow(
+  const bare = () =>
+    new ServiceBuilder({ info }) as never as { withTasks(o?: object): { build(): void } }
+  expect(() => bare().withTasks().build()).toThrow(
     'withTasks() needs withArtifacts(), withJobs() first',
   )
   for (const [options, why] of [
@@ -310,6 +312,8 @@ test('a builder says what tasks need, and what of them cannot be used', () => {
     [{ shell: { a: { command: 'x', retries: { attempts: 0 } } } }, 'The retries of the task "a"'],
     [{ shell: { greet: { command: 'x' } }, functions }, 'a command and a function named "greet"'],
   ] as const) {
-    expect(() => bare.withTasks(options)).toThrow(why)
+    expect(() => bare().withTasks(options)).toThrow(why)
   }
+  const builder = new ServiceBuilder({ info }).withArtifacts().withJobs().withTasks()
+  expect(() => builder.withTasks()).toThrow('withTasks() was called before')
 })

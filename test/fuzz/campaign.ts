@@ -1,3 +1,4 @@
+import { defineTask } from 'chapkit'
 import { createTestService } from 'chapkit/testing'
 import fc from 'fast-check'
 import { type Answer, createProbe, expectProblem, nobody, train } from '../compat/fixtures.ts'
@@ -56,7 +57,12 @@ const kept = 60
 
 /** Asks a service everything its document offers, rightly and wrongly, and compares every answer with the document. */
 export async function runCampaign(options: CampaignOptions): Promise<Report> {
-  const service = createProbe().builder.build()
+  const service = createProbe()
+    .builder.withTasks({
+      functions: { echo: defineTask({ run: ({ parameters }) => parameters }) },
+      shell: { nothing: { command: 'true' } },
+    })
+    .build()
   await using test = await createTestService(service, {
     port: 0,
     maxBody: 256 * 1024,
