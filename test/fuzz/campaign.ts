@@ -89,6 +89,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
   ids.add('job', made.jobId)
   ids.add('artifact', made.artifactId)
   ids.models.push(made.artifactId)
+  for (const { id } of (await test.request('GET', '/api/v1/tasks')).json) ids.add('task', id)
 
   async function send(sent: Sent): Promise<Answer> {
     const { method, url, headers, body } = sent
@@ -232,7 +233,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
 
   /** Keeps the service small, so that lists stay short: the oldest go. */
   async function tidy(): Promise<void> {
-    for (const kind of ['job', 'artifact', 'config'] as const) {
+    for (const kind of ['job', 'artifact', 'config', 'task'] as const) {
       const { json } = await test.request('GET', `/api/v1/${kind}s`)
       ids.set(
         kind,
@@ -361,8 +362,8 @@ function describe({ change, method, url, headers, body }: Sent): string {
 
 /** What exists, what is gone, and how the places of a plan are filled with it. */
 function createIds() {
-  const live: Record<Kind, string[]> = { config: [], artifact: [], job: [] }
-  const freed: Record<Kind, string[]> = { config: [], artifact: [], job: [] }
+  const live: Record<Kind, string[]> = { config: [], artifact: [], job: [], task: [] }
+  const freed: Record<Kind, string[]> = { config: [], artifact: [], job: [], task: [] }
   const models: string[] = []
 
   const pool = (name: string): string[] => {

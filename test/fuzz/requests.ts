@@ -13,7 +13,7 @@ export interface Plan {
   body: string | Uint8Array | undefined
 }
 
-export const kinds = ['config', 'artifact', 'job'] as const
+export const kinds = ['config', 'artifact', 'job', 'task'] as const
 export type Kind = (typeof kinds)[number]
 
 const place = (kind: string) => fc.nat(999).map((index) => `{{${kind}:${index}}}`)
@@ -21,6 +21,7 @@ const place = (kind: string) => fc.nat(999).map((index) => `{{${kind}:${index}}}
 /** The kind of thing that a path is about. */
 export function kindOf(path: string): Kind {
   if (path.includes('/configs')) return 'config'
+  if (path.includes('/tasks')) return 'task'
   return path.includes('/jobs') ? 'job' : 'artifact'
 }
 
@@ -48,6 +49,10 @@ function byName(name: string, schema: Schema): fc.Arbitrary<unknown> | undefined
   switch (name) {
     case 'config_id':
       return place('config')
+    case 'command':
+      return fc.constantFrom('echo', 'echo', 'echo', 'nothing')
+    case 'task_type':
+      return fc.constantFrom('function', 'function', 'python', 'shell')
     case 'artifact_id':
       return fc.oneof({ weight: 3, arbitrary: place('artifact') }, place('model'))
     case 'parent_id':
