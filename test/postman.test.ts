@@ -91,9 +91,9 @@ test('every operation is in a folder, and answers as its request expects', async
 test('a service without a model is walked through by what it has', async () => {
   const { url } = await users.listen(quietly)
   onTestFinished(() => users.close())
-  const document = parseOpenApi(await (await fetch(`${url}/openapi.json`)).json())
+  const collection = await collectionOf(url)
   for (const _ of ['once', 'and again'])
-    expect(await runCollection(toCollection(document, { baseUrl: url }))).toMatchObject({
+    expect(await runCollection(collection)).toMatchObject({
       failures: [],
       requests: [
         'Is the service well?',
@@ -114,6 +114,12 @@ const quietly: ListenOptions = {
   hosting: 'inline',
 }
 
+/** The collection of a service that runs. */
+async function collectionOf(url: string, headers: Record<string, string> = {}) {
+  const answer = await fetch(`${url}/openapi.json`, { headers })
+  return toCollection(parseOpenApi(await answer.json()), { baseUrl: url })
+}
+
 describe('newman fails', () => {
   test('where a training fails, with the reason, and asks for nothing that needs the model', async () => {
     const runner = new FunctionalModelRunner({
@@ -125,14 +131,30 @@ describe('newman fails', () => {
     const info = { id: 'broken', display_name: 'Broken', period_type: 'monthly' } as const
     await using service = new MLServiceBuilder({ info, runner }).build()
     const { url } = await service.listen(quietly)
-    const { failures, requests } = await runCollection(read('class-model'), {
-      base_url: url,
+    const { failures, requests } = await runCollection(await collectionOf(url), {
       poll_pause: '50',
     })
     expect(failures).toEqual([
       expect.stringMatching(/Job has completed: .*The rain is missing.*'failed'.*'completed'/s),
     ])
     expect(requests.at(-1)).toBe('Wait until it is trained')
+  })
+
+  test('where a job takes longer than it may', async () => {
+    const gate = Promise.withResolvers<object>()
+    const runner = new FunctionalModelRunner({
+      onTrain: () => gate.promise,
+      onPredict: ({ future }) => future,
+    })
+    const info = { id: 'slow', display_name: 'Slow', period_type: 'monthly' } as const
+    await using service = new MLServiceBuilder({ info, runner }).build()
+    const { url } = await service.listen(quietly)
+    const { failures, requests } = await runCollection(await collectionOf(url), {
+      ...{ poll_pause: '10', poll_limit: '4' },
+    })
+    gate.resolve({})
+    expect(failures).toEqual([expect.stringMatching(/Job has completed: .*'running'/s)])
+    expect(requests.filter((name) => name === 'Wait until it is trained')).toHaveLength(4)
   })
 
   test('where a prediction has no samples', async () => {
@@ -143,10 +165,7 @@ describe('newman fails', () => {
     const info = { id: 'broken', display_name: 'Broken', period_type: 'monthly' } as const
     await using service = new MLServiceBuilder({ info, runner }).build()
     const { url } = await service.listen(quietly)
-    const { failures } = await runCollection(read('class-model'), {
-      base_url: url,
-      poll_pause: '50',
-    })
+    const { failures } = await runCollection(await collectionOf(url), { poll_pause: '50' })
     expect(failures).toEqual([expect.stringContaining('Every row that was asked for has samples')])
   })
 
@@ -158,10 +177,7 @@ describe('newman fails', () => {
     const info = { id: 'closed', display_name: 'Closed', period_type: 'monthly' } as const
     await using service = new MLServiceBuilder({ info, runner }).withAuth().build()
     const { url } = await service.listen({ ...quietly, apiKeys: ['right'.repeat(8)] })
-    const answer = await fetch(`${url}/openapi.json`, {
-      headers: { 'x-api-key': 'right'.repeat(8) },
-    })
-    const collection = toCollection(parseOpenApi(await answer.json()), { baseUrl: url })
+    const collection = await collectionOf(url, { 'x-api-key': 'right'.repeat(8) })
     const pause = { poll_pause: '50' }
     const right = await runCollection(collection, { ...pause, api_key: 'right'.repeat(8) })
     expect(right.failures).toEqual([])

@@ -390,6 +390,22 @@ export const mutants: Mutant[] = [
     by: '',
     test: { file: 'src/client/follow.test.ts', name: 'told once and in order' },
   },
+  {
+    name: 'file-half-written',
+    breaks: 'a file that a command writes is whole, or as it was',
+    file: 'src/cli/write-whole.ts',
+    text: "open(partial, 'wx')",
+    by: "open(path, 'w')",
+    test: { file: 'src/cli/openapi.test.ts', name: 'written to its end stays as it was' },
+  },
+  {
+    name: 'failed-training-is-walked-past',
+    breaks: 'newman fails where a training fails',
+    file: 'src/postman/scripts.ts',
+    text: ".to.equal('completed')",
+    by: ".to.be.a('string')",
+    test: { file: 'test/postman.test.ts', name: 'where a training fails, with the reason' },
+  },
 ]
 
 /** How often a text is in another. */
