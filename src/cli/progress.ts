@@ -43,17 +43,27 @@ export function createProgress(title: string, screen: Screen, now: Clock): Progr
 function createLines(title: string, screen: Screen, now: Clock): Progress {
   let last = now() + quietMs - pacePlainMs
   let said = ''
+  let waiting: NodeJS.Timeout | undefined
+  const say = (line: string) => {
+    waiting = undefined
+    if (line === said) return
+    last = now()
+    said = line
+    screen.write(`chapkit: ${toText(line)}\n`)
+  }
   return {
     update({ done, text }) {
       const line = [title, done !== null && percent(done), text].filter(Boolean).join(': ')
-      if (line === said || now() - last < pacePlainMs) return
-      last = now()
-      said = line
-      screen.write(`chapkit: ${toText(line)}\n`)
+      clearTimeout(waiting)
+      const early = last + pacePlainMs - now()
+      if (early <= 0) return say(line)
+      // Nothing may come for long after it.
+      waiting = setTimeout(say, early, line)
+      waiting.unref()
     },
     stage: (text) => void screen.write(`chapkit: ${toText(text)}\n`),
     line: (text) => void screen.write(`${text}\n`),
-    end() {},
+    end: () => clearTimeout(waiting),
   }
 }
 

@@ -9,6 +9,8 @@ export const packages = {
   nice: 'coreutils',
   strace: 'strace',
   bash: 'bash',
+  zsh: 'zsh',
+  fish: 'fish',
   curl: 'curl',
   jq: 'jq',
   promtool: 'prometheus',

@@ -18,8 +18,9 @@ export interface ServeOptions {
 export async function serve(file: string, options: ServeOptions): Promise<number> {
   if (options.watch) return watch(file, options)
 
-  // `chapkit dev` listens.
+  // Started by `chapkit dev` or `chapkit test`, which listen, and after whose end nobody would end this.
   const tell = process.send ? (path: string) => void process.send?.({ loaded: path }) : undefined
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   const { service: exported, url } = await loadService(file, tell)
   const { port, host, dataDir, json } = options
   // The file is known here even when the builder was not told: models can run in processes of their own.

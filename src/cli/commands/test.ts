@@ -144,13 +144,13 @@ async function startService(file: string): Promise<{ url: string; stop(): Promis
     '--json',
   ]
   const child = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // Ctrl-C is for the test, which then ends the service.
     detached: true,
     env: { ...environment(), LOG_LEVEL: 'info' },
   })
   let said = ''
-  child.stderr.on('data', (chunk) => {
+  child.stderr?.on('data', (chunk) => {
     said = `${said}${chunk}`.slice(-2000)
   })
   const ended = new Promise<void>((done) => child.on('close', () => done()))
@@ -160,7 +160,7 @@ async function startService(file: string): Promise<{ url: string; stop(): Promis
     await rm(dataDir, { recursive: true, force: true })
   }
   const url = await new Promise<string | null>((found) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
+    createInterface({ input: child.stdout! }).on('line', (line) => {
       const [, address] = /"event":"service\.started".*?"url":"([^"]+)"/.exec(line) ?? []
       if (address) found(address)
     })
