@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { exitCatalogue } from '../src/cli/exit.ts'
 import { errorCatalogue } from '../src/errors.ts'
 import { families } from '../src/monitor/schema.ts'
 import { permissionCatalogue } from '../src/permissions.ts'
@@ -78,4 +79,11 @@ test('the README leads to every guide', () => {
   const pages = globSync('docs/guides/*.md', { cwd: root }).map((page) => basename(page))
 
   expect([...new Set(linked.map(([, page]) => page!))].sort()).toEqual(pages.sort())
+})
+
+test('the guide to the command line lists exactly the exit codes', () => {
+  const page = read('docs/guides/command-line.md')
+  const rows = [...page.matchAll(/^\| (\d+) \| (.*) \|$/gm)].map(([, code, about]) => [code, about])
+  const codes = Object.values(exitCatalogue).map(({ code, about }) => [String(code), about])
+  expect(rows).toEqual(codes)
 })

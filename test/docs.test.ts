@@ -159,6 +159,29 @@ testWith(
   })
 })
 
+testWith(
+  'bash',
+  'jq',
+  'unzip',
+)('the commands of the guide to the command line print what it shows', async () => {
+  const page = 'docs/guides/command-line.md'
+  const cwd = mkdtempSync(join(tmpdir(), 'chapkit-page-'))
+  writeFileSync(join(cwd, 'service.ts'), blocks(page, 'ts run')[0]!)
+  // Every run has ids of its own.
+  const withoutIds = (text: string) => text.replace(/\b[0-9A-HJKMNP-TV-Z]{26}\b/g, 'ID')
+  await whileServing(cwd, ['serve', 'service.ts'], async (url) => {
+    const command = [process.execPath, ...chapkit].map((word) => `'${word}'`).join(' ')
+    const script = [
+      `export CHAPKIT_URL=${url}`,
+      `chapkit() { ${command} "$@"; }`,
+      ...blocks(page, 'bash'),
+    ].join('\n')
+    const { stdout, stderr, status } = await shell(script, cwd)
+    expect(status, stderr).toBe(0)
+    expect(withoutIds(stdout)).toBe(withoutIds(blocks(page, '').join('')))
+  })
+})
+
 const chapkit = ['--conditions=chapkit-source', join(root, 'src/cli/bin.ts')]
 
 /** Starts a service in a folder, and ends both when `use` is done with its address. */
