@@ -1,13 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,18 +7,19 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { templates } from '../src/cli/init/templates.ts'
 import type { Service } from '../src/index.ts'
 import { createTestService, type TestService } from '../src/testing/index.ts'
+import { checkBlock, fileOf } from './setup/block-kinds.ts'
 import { testWith } from './setup/needs.ts'
+import { blocksOf, sitePages } from './setup/pages.ts'
 
 const root = join(import.meta.dirname, '..')
-const pages = ['README.md', ...globSync('docs/**/*.md', { cwd: root }).sort()]
+const pages = ['README.md', ...sitePages()]
 const folder = join(root, 'test', '.docs')
 
 /** Code of the fenced blocks of a page whose info string is exactly `info`. */
 function blocks(page: string, info: string): string[] {
-  const text = readFileSync(join(root, page), 'utf8')
-  return [...text.matchAll(/^```([^\n]*)\n(.*?)^```$/gms)]
-    .filter(([, found]) => found === info)
-    .map(([, , code]) => code!)
+  return blocksOf(page)
+    .filter(({ info: found }) => found === info)
+    .map(({ code }) => code)
 }
 
 /** Writes a block where Node finds `chapkit` as its users do, and answers its path. */
@@ -48,9 +41,21 @@ describe.each(pages)('%s', (page) => {
     },
   )
 
+  test('every block is of a kind that is run, read or marked as what was printed', async () => {
+    const wrong: string[] = []
+    for (const block of blocksOf(page)) {
+      await checkBlock(block).catch((error: Error) =>
+        wrong.push(`\`\`\`${block.info}: ${error.message}`),
+      )
+    }
+    expect(wrong).toEqual([])
+  })
+
   test('links lead to files that are there', () => {
     const text = readFileSync(join(root, page), 'utf8')
-    const targets = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target]) => target!)
+    const targets = [...text.matchAll(/\]\((?!https?:|#|\/api\/)([^)#\s]+)/g)].map(
+      ([, target]) => target!,
+    )
     const missing = targets.filter((target) => !existsSync(join(root, page, '..', target)))
     expect(missing).toEqual([])
   })
@@ -136,10 +141,10 @@ testWith(
 )('the project of the MLproject guide is served, and would be migrated, as it shows', async () => {
   const page = 'docs/guides/mlproject.md'
   const cwd = mkdtempSync(join(tmpdir(), 'chapkit-mlproject-'))
-  const [train, predict] = blocks(page, 'sh')
-  writeFileSync(join(cwd, 'MLproject'), blocks(page, 'yaml')[0]!)
-  writeFileSync(join(cwd, 'train.sh'), train!)
-  writeFileSync(join(cwd, 'predict.sh'), predict!)
+  for (const { info, code } of blocksOf(page)) {
+    const file = fileOf(info)
+    if (file !== null) writeFileSync(join(cwd, file), code)
+  }
   const [printed, plan] = blocks(page, '')
   await whileServing(cwd, ['mlproject', 'run', '.'], async (url) => {
     const script = blocks(page, 'bash')

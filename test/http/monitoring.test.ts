@@ -428,7 +428,7 @@ describe('promtool', () => {
       return spawnSync('promtool', ['check', what, file], { encoding: 'utf8' })
     }
     const guide = readFileSync(new URL('../../docs/guides/monitoring.md', import.meta.url), 'utf8')
-    const blocks = [...guide.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text]) => text!)
+    const blocks = [...guide.matchAll(/^```yaml file=\S+\n(.*?)^```$/gms)].map(([, text]) => text!)
     const queries = [...guide.matchAll(/^\| [^|`]+ \| `([^`]+\)[^`]*|[^`]+limit)` \|$/gm)]
     const rules = queries.map(([, expr], at) => ({ record: `question:${at}`, expr }))
 

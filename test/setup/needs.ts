@@ -16,6 +16,7 @@ export const packages = {
   promtool: 'prometheus',
   Rscript: 'r-base-core',
   numpy: 'python3-numpy',
+  chromium: 'chromium',
 } as const
 
 export type Program = keyof typeof packages

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { globSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -19,6 +19,14 @@ export function blocksOf(page: string): Block[] {
   return [...text.matchAll(/^```([^\n]*)\n(.*?)^```$/gms)].map(([, info = '', code = '']) => ({
     ...{ info, code },
   }))
+}
+
+/** The pages that people have written: those of the site that are made from the sources are not among them. */
+export function sitePages(): string[] {
+  return globSync(['docs/*.md', 'docs/*/*.md'], {
+    cwd: root,
+    exclude: ['docs/api/*', 'docs/node_modules/*'],
+  }).sort()
 }
 
 /** Runs commands as a reader would who stands in the folder of the repository; what they write goes elsewhere. */
