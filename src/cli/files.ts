@@ -79,9 +79,11 @@ function describe(code: string, path: string, to: 'read' | 'write'): string | nu
     case 'ENOENT':
       return to === 'read'
         ? `There is no file ${path}`
-        : `${path} cannot be written: there is no folder ${dirname(path)}; make it first`
+        : `${path} cannot be written: there is no folder ${dirname(path)}`
     case 'EISDIR':
-      return `Expected a file, got the folder ${path}`
+      return to === 'read'
+        ? `Expected a file, got the folder ${path}`
+        : `${path} is a folder: name a file`
     case 'ENOTDIR':
       return `${path} cannot be used: ${dirname(path)} is not a folder`
     case 'EACCES':
@@ -93,7 +95,9 @@ function describe(code: string, path: string, to: 'read' | 'write'): string | nu
       return `${path} cannot be written: its disk is read-only; choose another folder`
     case 'ENOSPC':
     case 'EDQUOT':
-      return `${path} was not written: the disk is full; make room and try again`
+      return `${path} cannot be written: the disk is full; make room and try again`
+    case 'EFBIG':
+      return `${path} cannot be written: it is larger than a file may be here; see ulimit -f`
     case 'EEXIST':
       return `${path} is there already; name another with -o, or add --force`
     default:

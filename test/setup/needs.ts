@@ -11,6 +11,7 @@ export const packages = {
   bash: 'bash',
   zsh: 'zsh',
   fish: 'fish',
+  script: 'bsdutils',
   curl: 'curl',
   jq: 'jq',
   promtool: 'prometheus',

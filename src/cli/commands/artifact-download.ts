@@ -22,9 +22,6 @@ export interface ArtifactDownloadOptions extends RemoteOptions {
  * is whole. Whatever ends it, the same command goes on from there.
  */
 
-/** How often a download that breaks off is gone on with before it is given up. */
-const attempts = 5
-
 /** Writes the content of an artifact into a file, or to stdout for `-`. */
 export async function artifactDownload(
   wanted: string,
@@ -89,30 +86,26 @@ async function fetchWhole({
       ? 'nothing was written'
       : `interrupted; the same command goes on where this one ended`,
   )
-  let download: Download | null = first
-  for (let attempt = 1; ; attempt++) {
-    const have = await sizeOf(part)
-    if (have > 0 && (size === null || have <= size)) {
-      await download?.stream.cancel().catch(() => {})
-      if (have === size) break
-      download = await client.artifacts.open(id, { format, range: { start: have } })
-      if (download.etag !== etag || download.size !== (size ?? 0) - have) {
-        await download.stream.cancel().catch(() => {})
-        throw new CommandError(`${id} has other content than a moment ago: try again`)
-      }
-    } else {
-      await rm(part, { force: true })
-      download ??= await client.artifacts.open(id, { format })
-    }
+  const goOn = async (start: number): Promise<Download> => {
+    await first.stream.cancel().catch(() => {})
+    const rest = await client.artifacts.open(id, { format, range: { start } })
+    if (rest.etag === etag && rest.size === (size ?? 0) - start) return rest
+    await rest.stream.cancel().catch(() => {})
+    throw new CommandError(`${id} has other content than a moment ago: try again`)
+  }
+  // The client goes on with a stream that breaks off; this goes on with what an earlier command has left.
+  const have = etag === null || size === null ? 0 : await sizeOf(part)
+  const isResumed = have > 0 && have <= (size ?? 0)
+  if (!isResumed) await rm(part, { force: true })
+  if (!isResumed || have !== size) {
+    const download = isResumed ? await goOn(have) : first
     const ended = await write(download, part, { size, progress, signal })
-    download = null
-    if (ended === null) break
-    signal.throwIfAborted()
-    if (isLocal(ended)) {
+    if (ended !== null) {
+      signal.throwIfAborted()
+      if (!isLocal(ended)) throw ended
       await rm(part, { force: true }).catch(() => {})
       throw toFileError(ended, path, 'write')
     }
-    if (attempt === attempts || etag === null || size === null) throw ended
   }
   const bytes = await sizeOf(part)
   if (size !== null && bytes !== size)

@@ -8,7 +8,7 @@ import { environment } from '../../settings.ts'
 import { type ConfigData, readConfigData, toObject } from '../config-data.ts'
 import { CommandError, exit } from '../exit.ts'
 import { findConfig } from '../find.ts'
-import { type Remote, type RemoteOptions, withRemote } from '../remote.ts'
+import { type Remote, type RemoteOptions, toCommandError, withRemote } from '../remote.ts'
 
 /** Prints the configs of a service. */
 export async function configList(options: RemoteOptions): Promise<number> {
@@ -114,7 +114,7 @@ async function editInEditor(remote: Remote, config: ConfigOut): Promise<number> 
       } catch (error) {
         remote.signal.throwIfAborted()
         before = text
-        await writeFile(file, toDraft(text, (error as Error).message))
+        await writeFile(file, toDraft(text, (toCommandError(error, remote.url) as Error).message))
       }
     }
   } finally {
@@ -123,7 +123,7 @@ async function editInEditor(remote: Remote, config: ConfigOut): Promise<number> 
 }
 
 const help =
-  '# The config as YAML. Save and close to store it; save nothing to leave it as it is.\n'
+  '# The config as YAML. Save and close to store it; close it unchanged to leave it as it was.\n'
 
 function toDraft(text: string, wrong?: string): string {
   const said = wrong === undefined ? '' : `# Not stored: ${wrong.replace(/\n/g, '\n# ')}\n`

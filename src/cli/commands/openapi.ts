@@ -1,9 +1,9 @@
 import type { Collection, OpenApi } from '../../postman/schema.ts'
-import { environment } from '../../settings.ts'
+import { environment, parseClientSettings } from '../../settings.ts'
 import { CommandError, exit } from '../exit.ts'
 import { fetchDocument } from '../fetch-document.ts'
+import { writeWhole } from '../files.ts'
 import { documentOf } from '../service-document.ts'
-import { writeWhole } from '../write-whole.ts'
 
 export interface OpenapiOptions {
   url?: string
@@ -14,9 +14,6 @@ export interface OpenapiOptions {
   postman?: boolean
 }
 
-/** Where a service is when nobody says so. */
-const defaultUrl = 'http://127.0.0.1:8000'
-
 /** Prints the document of a service file, or of a running service, or writes it into a file. Answers the exit code. */
 export async function openapi(file: string | undefined, options: OpenapiOptions): Promise<number> {
   const { output, postman = false, yaml = false } = options
@@ -25,7 +22,7 @@ export async function openapi(file: string | undefined, options: OpenapiOptions)
   const text = await toText(document, { postman, yaml, baseUrl })
   if (output === undefined) await print(text)
   else {
-    await writeWhole(output, text)
+    await writeWhole(output, text, { force: true })
     const { title } = document.info
     const what = postman ? 'Postman collection' : 'OpenAPI document'
     console.error(`chapkit: ${what} of ${title} is in ${output}`)
@@ -44,9 +41,9 @@ function assertFits(file: string | undefined, { url, yaml, json, postman }: Open
 
 async function readDocument(file: string | undefined, options: OpenapiOptions) {
   if (file !== undefined) return documentOf(file)
-  const { CHAPKIT_URL, CHAPKIT_API_KEY } = environment()
-  const baseUrl = (options.url ?? CHAPKIT_URL ?? defaultUrl).replace(/\/+$/, '')
-  const document = await fetchDocument(baseUrl, options.apiKey ?? CHAPKIT_API_KEY)
+  const { url, apiKey } = parseClientSettings(environment())
+  const baseUrl = (options.url ?? url).replace(/\/+$/, '')
+  const document = await fetchDocument(baseUrl, options.apiKey ?? apiKey ?? undefined)
   return { document, baseUrl }
 }
 

@@ -1,0 +1,118 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createClient } from '../client/index.ts'
+import { chapkit, start } from './fixtures/run.ts'
+import { listen, trainCsv } from './fixtures/service.ts'
+import { createUse, data } from './fixtures/use.ts'
+
+let service: Awaited<ReturnType<typeof listen>>
+beforeAll(async () => {
+  service = await listen()
+})
+afterAll(() => service.close())
+
+const { aModel, json, use } = createUse(() => service.url)
+const idPattern = /[0-9A-HJKMNP-TV-Z]{26}/
+
+describe('train and predict', () => {
+  test('a model is trained and asked with two CSV files, and each says how to go on', async () => {
+    const cwd = data()
+    const trained = await use(['train', 'train.csv'], { cwd })
+    expect(trained.code).toBe(0)
+    expect(trained.out).toMatch(
+      /^Trained the model \w{26} with 4 rows and the config 'default'\nPredict with it: chapkit predict --model \w{26} HIST/,
+    )
+    const predicted = await use(['predict', 'train.csv', 'future.csv'], { cwd })
+    expect(predicted.out).toBe(
+      [
+        'location  period   median  90 % interval',
+        'north     2024-03    6.00   4.20 to 7.80',
+        'south     2024-03    6.00   4.20 to 7.80',
+        '',
+      ].join('\n'),
+    )
+    expect(predicted.err).toMatch(/^chapkit: this is the prediction \w{26} of the model \w{26}\n$/)
+  })
+
+  test('with --json a training prints one document and nothing else', async () => {
+    const trained = await json(['train', 'train.csv'], { cwd: data() })
+    expect(trained).toMatchObject({
+      artifact_id: expect.stringMatching(idPattern),
+      config_id: expect.stringMatching(idPattern),
+      job: { status: 'completed' },
+    })
+  })
+
+  test('data may come from stdin, and a config be made for it', async () => {
+    const trained = await json(
+      ['train', '-', '--config', 'from-stdin', '--config-data', 'prediction_periods=2'],
+      { input: trainCsv },
+    )
+    const { configs } = createClient({ url: service.url })
+    expect(await configs.get(trained.config_id)).toMatchObject({
+      name: 'from-stdin',
+      data: { prediction_periods: 2 },
+    })
+  })
+
+  test('a training that fails ends with 1, its reason and what the model has said', async () => {
+    const { code, out, err } = await use(['train', 'train.csv', '--config-data', 'mode=fail'], {
+      cwd: data(),
+    })
+    expect({ code, out }).toEqual({ code: 1, out: '' })
+    expect(err).toMatch(
+      /^chapkit: The train job \w{26} failed: Error: The data of the north is missing\n {2}training with 4 rows\nAll of its log: chapkit job logs \w{26}\n$/,
+    )
+  })
+
+  test('--logs shows what the model says', async () => {
+    const { err } = await use(['train', 'train.csv', '--logs'], { cwd: data() })
+    expect(err).toContain('training with 4 rows\n')
+  })
+
+  test('a forecast is written whole, and over nothing', async () => {
+    const cwd = data()
+    await aModel(cwd)
+    const args = ['predict', 'train.csv', 'future.csv', '-o', 'forecast.csv']
+    expect((await use(args, { cwd })).out).toMatch(/^Wrote the forecast to forecast.csv/)
+    const text = readFileSync(join(cwd, 'forecast.csv'), 'utf8')
+    expect(text).toMatch(/^time_period,location,sample_0.*\r\n2024-03,north,4,/)
+
+    writeFileSync(join(cwd, 'forecast.csv'), 'mine')
+    expect(await use(args, { cwd })).toMatchObject({
+      code: 1,
+      err: 'chapkit: forecast.csv is there already; name another with -o, or add --force\n',
+    })
+    expect(readFileSync(join(cwd, 'forecast.csv'), 'utf8')).toBe('mine')
+    expect((await use([...args, '--force'], { cwd })).code).toBe(0)
+    expect(readFileSync(join(cwd, 'forecast.csv'), 'utf8')).toBe(text)
+    expect(readdirSync(cwd).sort()).toEqual(['forecast.csv', 'future.csv', 'train.csv'])
+  })
+
+  test('without the periods to forecast it says which, and what their file has to hold', async () => {
+    const { code, err } = await use(['predict', 'train.csv'], { cwd: data() })
+    expect(code).toBe(2)
+    expect(err).toContain('from 2024-03 on')
+    expect(err).toContain('with the header time_period,location (no disease_cases)')
+  })
+
+  test('Ctrl-C leaves the training alone and says how to get back to it', async () => {
+    const watched = start([...chapkit, 'train', 'train.csv', '--config-data', 'mode=wait'], {
+      cwd: data(),
+      env: { CHAPKIT_URL: service.url },
+    })
+    await watched.says(/half of it/)
+    watched.child.kill('SIGINT')
+    const { code, err } = await watched.ended
+    expect(code).toBe(130)
+    const [, id = ''] =
+      /the job goes on. See it with chapkit job watch (\w{26}), stop it with chapkit job cancel \1\n$/.exec(
+        err,
+      ) ?? []
+    const { jobs } = createClient({ url: service.url })
+    expect(await jobs.get(id)).toMatchObject({ status: 'running' })
+    service.open()
+    expect(await jobs.wait(id)).toMatchObject({ status: 'completed' })
+  })
+})
