@@ -1,27 +1,26 @@
 import type { Client, Info } from '../client/index.ts'
-import { generateSample, type SampleOptions } from '../data/sample.ts'
 import type { FrameJson } from '../data/schema.ts'
+import {
+  assertForecast,
+  Broken,
+  createData,
+  type DataOptions,
+  type TestData,
+} from './drive-data.ts'
 import { type JsonSchema, sampleConfig } from './sample-config.ts'
 
-export interface DriveOptions {
+export interface DriveOptions extends DataOptions {
   configs: number
   /** Trainings of each config. */
   trainings: number
   /** Predictions of each model. */
   predictions: number
-  /** About so many rows of training data. */
-  rows: number
-  predictRows: number
   /** Seconds that a job may take. */
   timeout: number
   /** Trainings, with their predictions, at the same time. */
   parallel: number
   /** Seconds between two submits of one at a time. */
   delay: number
-  periodType?: 'monthly' | 'weekly'
-  geoType: 'polygon' | 'point'
-  /** Below 0 it is other data every time. */
-  seed: number
 }
 
 /** A step of the test, once: what it was, how long it took, and what was wrong. */
@@ -51,9 +50,6 @@ export interface DriveDeps {
   /** Is given the data that is used, to be kept. */
   onData: (name: string, frame: FrameJson) => Promise<void>
 }
-
-/** Thrown where a step shows that the service does not do what it should. */
-class Broken extends Error {}
 
 /**
  * Drives a service from its health to a forecast and takes away what it has made, whatever happens in between. Every step is
@@ -88,7 +84,7 @@ export async function drive(options: DriveOptions, deps: DriveDeps): Promise<voi
         if (status !== 'healthy') throw new Broken(`Expected a healthy service, got ${status}`)
       })
       const info = await step('info', () => client.info())
-      const data = createData(info, options, deps)
+      const data = createData(info, options, deps.random)
       const configs: string[] = []
       for (let at = 0; at < options.configs; at++) {
         await chain(async () => {
@@ -171,49 +167,6 @@ async function within<Out>(
   }
 }
 
-interface TestData {
-  train: FrameJson
-  historic: FrameJson
-  future: FrameJson
-  geo?: NonNullable<ReturnType<typeof generateSample>['geo']>
-}
-
-const locations = 5
-
-/** Data for each training, as the service wants it. The same seed gives the same data. */
-function createData(info: Info, options: DriveOptions, { random }: DriveDeps) {
-  const base = options.seed < 0 ? Math.floor(random() * 2 ** 31) : options.seed
-  const most = info.max_prediction_periods ?? 0
-  const periods = Math.max(1, Math.round(options.predictRows / locations))
-  return (number: number): TestData => {
-    const sample: SampleOptions = {
-      kind: 'train',
-      numLocations: locations,
-      numPeriods: Math.max(1, Math.round(options.rows / locations)),
-      numFeatures: 0,
-      periodType: options.periodType ?? info.period_type ?? 'monthly',
-      geoType: options.geoType,
-      includeGeo: info.requires_geo ?? false,
-      requiredCovariates: info.required_covariates ?? [],
-      seed: base + number,
-    }
-    const { data: train, geo } = generateSample({ ...sample, kind: 'train' })
-    const { historic, future } = generateSample({
-      ...sample,
-      kind: 'predict',
-      numPeriods: most > 0 ? Math.min(periods, most) : periods,
-    })
-    return { train, historic, future: withoutCases(future), ...(geo && { geo }) }
-  }
-}
-
-/** What is to be forecast is not known. */
-function withoutCases({ columns, data }: FrameJson): FrameJson {
-  const keep = columns.flatMap((name, at) => (name === 'disease_cases' ? [] : [at]))
-  const pick = <Item>(row: readonly Item[]) => keep.map((at) => row[at] as Item)
-  return { columns: pick(columns), data: data.map(pick) }
-}
-
 async function createConfig(client: Client, info: Info, number: number): Promise<string> {
   const schema = (await client.configs.schema()) as JsonSchema
   const data = sampleConfig(schema, {
@@ -229,25 +182,6 @@ async function assertValid(asked: ReturnType<Client['ml']['validate']>): Promise
   if (valid) return
   const said = diagnostics.map(({ field, message }) => (field ? `${field}: ${message}` : message))
   throw new Broken(`The service refuses data made for it: ${said.join('; ')}`)
-}
-
-/** A forecast has a number for each location and period that was asked for. */
-export function assertForecast(frame: FrameJson, future: FrameJson): void {
-  const key = ({ columns }: FrameJson) => {
-    const at = ['location', 'time_period'].map((name) => columns.indexOf(name))
-    return (row: readonly unknown[]) => at.map((index) => String(row[index])).join(' ')
-  }
-  const samples = frame.columns.flatMap((name, at) => (/^sample_\d+$/.test(name) ? [at] : []))
-  if (samples.length === 0)
-    throw new Broken(`Expected columns sample_0, sample_1, …, got ${frame.columns.join(', ')}`)
-  const found = new Map(frame.data.map((row) => [key(frame)(row), row]))
-  for (const row of future.data) {
-    const place = key(future)(row)
-    const forecast = found.get(place)
-    if (!forecast) throw new Broken(`Expected a forecast for ${place}, got none`)
-    if (samples.some((at) => typeof forecast[at] !== 'number'))
-      throw new Broken(`Expected numbers as forecast for ${place}, got something else`)
-  }
 }
 
 async function removeAll(client: Client, made: { configs: string[]; jobs: string[] }) {

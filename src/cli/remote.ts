@@ -13,6 +13,8 @@ export interface RemoteOptions {
 /** A service, and how to speak of it. */
 export interface Remote {
   client: Client
+  /** A client that Ctrl-C does not end: for what has to be put in order after it. */
+  lasting: Client
   url: string
   output: Output
   /** Aborts with Ctrl-C. */
@@ -40,6 +42,7 @@ export async function withRemote(
   }
   const abort = new AbortController()
   const client = createClient({ ...settings, retries, signal: abort.signal })
+  const lasting = createClient({ ...settings, retries })
   let farewell: string | null = null
   // A second Ctrl-C does not wait for anything.
   const onSignal = () => {
@@ -49,7 +52,7 @@ export async function withRemote(
   process.on('SIGINT', onSignal)
   try {
     return await use({
-      ...{ client, output, url: settings.url, signal: abort.signal },
+      ...{ client, lasting, output, url: settings.url, signal: abort.signal },
       ifInterrupted: (text) => {
         farewell = text
       },

@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { createClient } from '../../client/index.ts'
 import { writeCsv } from '../../data/csv.ts'
 import { pause } from '../../kernel/abort.ts'
 import { environment } from '../../settings.ts'
@@ -34,17 +33,15 @@ export async function test(options: TestOptions): Promise<number> {
 }
 
 async function run(remote: Remote, options: TestOptions): Promise<number> {
-  const { client, output, signal, url } = remote
+  const { lasting, output, signal, url } = remote
   remote.ifInterrupted('interrupted; what the test had made was deleted')
   if (options.saveData) await mkdir(options.saveDataDir, { recursive: true })
   const results: StepResult[] = []
   const total = 3 + options.configs * (1 + options.trainings * (4 + options.predictions * 3))
   const progress = output.progress('testing')
-  // It outlives Ctrl-C: what was made is deleted with it. A service that is not there is told by it as well.
-  const steady = createClient({ url: client.url, ...toKey(options), retries: 2 })
   try {
     await drive(options, {
-      client: steady,
+      client: lasting,
       signal,
       pause,
       random: () => crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32,
@@ -120,12 +117,6 @@ function describe({ output }: Remote, { ok, url, steps: rows, failures }: Report
 
 function toLine({ step, ms, error }: StepResult, debug: boolean): string {
   return `${error === null ? 'ok    ' : 'failed'} ${step} ${ms} ms${error !== null && debug ? `: ${error}` : ''}`
-}
-
-/** The key of the remote, which its client keeps to itself. */
-function toKey({ apiKey }: RemoteOptions): { apiKey?: string } {
-  const key = apiKey ?? environment().CHAPKIT_API_KEY
-  return key ? { apiKey: key } : {}
 }
 
 /** Starts a service with a data folder of its own, which is gone with it. */
