@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os'
 import { expect, test } from 'vitest'
-import { environmentNames, parseSettings, withoutSecrets } from './settings.ts'
+import { environmentNames, parseClientSettings, parseSettings, withoutSecrets } from './settings.ts'
 
 test('an empty environment has a default for everything', () => {
   expect(parseSettings({})).toEqual({
@@ -143,6 +143,21 @@ test('models are given the environment without the secrets of the service', () =
   const environment = { PATH: '/bin', SERVICEKIT_REGISTRATION_KEY: 'a', MY_KEY: 'b', OTHER: 'c' }
   const renamed = { SERVICEKIT_REGISTRATION_KEY: 'MY_KEY' }
   expect(withoutSecrets(environment, { renamed })).toEqual({ PATH: '/bin', OTHER: 'c' })
+})
+
+test('the key of whoever uses a service is not handed to models', () => {
+  expect(withoutSecrets({ CHAPKIT_API_KEY: 'a', CHAPKIT_URL: 'b' })).toEqual({ CHAPKIT_URL: 'b' })
+})
+
+test('commands use the service of this machine unless the environment names another', () => {
+  expect(parseClientSettings({ CHAPKIT_URL: '' })).toEqual({
+    url: 'http://127.0.0.1:8000',
+    apiKey: null,
+  })
+  expect(parseClientSettings({ CHAPKIT_URL: 'https://a.org', CHAPKIT_API_KEY: 'k' })).toEqual({
+    url: 'https://a.org',
+    apiKey: 'k',
+  })
 })
 
 test('all that is wrong is named at once, and other variables are not looked at', () => {
