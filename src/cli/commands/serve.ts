@@ -21,6 +21,8 @@ export async function serve(file: string, options: ServeOptions): Promise<number
   // Started by `chapkit dev` or `chapkit test`, which listen, and after whose end nobody would end this.
   const tell = process.send ? (path: string) => void process.send?.({ loaded: path }) : undefined
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+  // To hear of that is no reason to stay.
+  process.channel?.unref()
   const { service: exported, url } = await loadService(file, tell)
   const { port, host, dataDir, json } = options
   // The file is known here even when the builder was not told: models can run in processes of their own.
