@@ -264,7 +264,9 @@ describe('backup', () => {
     const manifest = JSON.parse(readFileSync(join(kept, 'manifest.json'), 'utf8'))
     expect(manifest).toMatchObject({
       format: 1,
-      migrations: { migration: ['0001-core', '0002-counts', '0003-lean', '0004-tasks'] },
+      migrations: {
+        migration: ['0001-core', '0002-counts', '0003-lean', '0004-tasks', '0005-schedules'],
+      },
       database: { sha256: hashOf(readFileSync(join(kept, 'chapkit.db'))) },
       blobs: { files: 3, bytes: 300_003 },
       counts: { configs: 1, artifacts: 4, jobs: 0 },

@@ -25,6 +25,11 @@ const killedAtEveryPointOf = (scenario: string) => ({
   name: `killed at every point of: ${scenario},`,
 })
 
+const histories = {
+  file: 'src/schedule/schedules.test.ts',
+  name: 'however the clock jumps and the service dies',
+}
+
 export const mutants: Mutant[] = [
   {
     name: 'blob-file-not-synced',
@@ -405,6 +410,30 @@ export const mutants: Mutant[] = [
     text: ".to.equal('completed')",
     by: ".to.be.a('string')",
     test: { file: 'test/postman.test.ts', name: 'where a training fails, with the reason' },
+  },
+  {
+    name: 'schedule-cursor-not-moved',
+    breaks: 'a slot, its job, and how far its schedule has come are written in one commit',
+    file: 'src/schedule/schedules.ts',
+    text: 'if (known) await store.update(tx, await runs.advance(tx, known, effects))',
+    by: 'if (known) await runs.advance(tx, known, effects)',
+    test: histories,
+  },
+  {
+    name: 'slot-runs-again',
+    breaks: 'a clock that is set back runs no slot a second time',
+    file: 'src/schedule/due.ts',
+    text: 'if (decided.has(at)) continue',
+    by: '',
+    test: histories,
+  },
+  {
+    name: 'missed-for-ever',
+    breaks: 'a slot that was missed by a clock that was ahead runs when its time comes',
+    file: 'src/schedule/runs.ts',
+    text: 'at < Date.parse(known.decided_until) ? await rewind(tx, known, at) : known',
+    by: 'known',
+    test: histories,
   },
 ]
 
