@@ -66,7 +66,10 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
       const taken = await decidedSlots(tx, row.id, first - 1, at)
       let last = slots.upTo(at)
       while (last !== undefined && taken.has(last)) last = slots.upTo(last - 1)
-      if (last === undefined || last < first) {
+      // What another trigger had before may end where this one's slots have an entry.
+      const isNone =
+        last === undefined || last < first || (await runStore.has(tx, row.id, toTimestamp(last)))
+      if (last === undefined || isNone) {
         await runStore.remove(tx, run.id)
         continue
       }

@@ -181,6 +181,16 @@ export const scheduleRunStore = {
     return rows.map(({ slot }) => slot as string)
   },
 
+  has: async (db: Queries, scheduleId: string, slot: string): Promise<boolean> => {
+    const row = await db
+      .selectFrom('schedule_run')
+      .select('id')
+      .where('schedule_id', '=', scheduleId)
+      .where('slot', '=', slot)
+      .executeTakeFirst()
+    return row !== undefined
+  },
+
   /** Slots that were counted as missed and lie behind an instant, in part at least. */
   missedBehind: (db: Queries, scheduleId: string, instant: string): Promise<ScheduleRunRow[]> =>
     db
