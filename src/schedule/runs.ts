@@ -144,9 +144,9 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
     }
   }
 
-  const submitted = (row: ScheduleRow, jobId: string): ScheduleRow => ({
+  const submitted = (row: ScheduleRow, jobId: string, last_run_at: string): ScheduleRow => ({
     ...row,
-    last_run_at: toTimestamp(now()),
+    last_run_at,
     last_job_id: jobId,
   })
 
@@ -158,6 +158,7 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
   async function advance(tx: Queries, known: ScheduleRow, effects: Effects): Promise<ScheduleRow> {
     if (known.paused === 1) return known
     const at = now()
+    const decided_at = toTimestamp(at)
     let row = at < Date.parse(known.decided_until) ? await rewind(tx, known, at) : known
     const slots = slotsOf(row)
     const cursor = Date.parse(row.decided_until)
@@ -171,7 +172,8 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
 
     /** False when the slot could not be decided. */
     async function take(slot: number): Promise<boolean> {
-      const record = (of: Partial<ScheduleRunRow>) => runStore.insert(tx, toRun(row, slot, of))
+      const record = (of: Partial<ScheduleRunRow>) =>
+        runStore.insert(tx, toRun(row, slot, { decided_at, ...of }))
       const isBusy = active.length + queued.length > 0
       if (isBusy && row.overlap === 'skip') {
         const reason = `the job ${active[0] ?? 'of an earlier slot'} has not ended`
@@ -183,7 +185,7 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
           const reason = `${maximumQueue} earlier slots wait for their turn already`
           await record({ outcome: 'skipped', reason })
         } else {
-          const run = toRun(row, slot, { outcome: 'queued', is_open: 1 })
+          const run = toRun(row, slot, { outcome: 'queued', is_open: 1, decided_at })
           await runStore.insert(tx, run)
           queued.push(run)
         }
@@ -203,7 +205,7 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
       }
       active.push(attempt.jobId)
       await record({ job_id: attempt.jobId, is_open: 1 })
-      row = submitted(row, attempt.jobId)
+      row = submitted(row, attempt.jobId, decided_at)
       return true
     }
 
@@ -223,7 +225,6 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
       if (!run) break
       const attempt = await submit(tx, row, effects)
       if (attempt === 'later') break
-      const decided_at = toTimestamp(at)
       if ('failed' in attempt) {
         const { failed: reason } = attempt
         await runStore.update(tx, run.id, { outcome: 'failed', reason, is_open: 0, decided_at })
@@ -233,7 +234,7 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
       active.push(attempt.jobId)
       const changes = { outcome: 'submitted' as const, job_id: attempt.jobId, decided_at }
       await runStore.update(tx, run.id, changes)
-      row = submitted(row, attempt.jobId)
+      row = submitted(row, attempt.jobId, decided_at)
     }
     return withNext(tx, row)
   }
@@ -252,7 +253,7 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
       after.push(() => work.announce(made))
       const run = toRun(row, null, { job_id: made.jobId, is_open: 1 })
       await runStore.insert(tx, run)
-      await store.update(tx, submitted(row, made.jobId))
+      await store.update(tx, submitted(row, made.jobId, run.decided_at))
       return run
     },
   }
