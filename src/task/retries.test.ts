@@ -1,7 +1,19 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { createBlobs } from '../blob/blobs.ts'
+import { memoryBlobs } from '../blob/memory.ts'
+import { migrate } from '../db/migrate.ts'
+import { openSqlite } from '../db/sqlite.ts'
+import type { Engine, Ring } from '../engine/engine.ts'
+import { createDispatcher } from '../job/dispatcher.ts'
+import { createJobs } from '../job/jobs.ts'
+import { createIds } from '../kernel/id.ts'
+import { fakeClock } from '../testing/clock.ts'
 import { retryAfter } from './retries.ts'
+import { createTaskRuns } from './runs.ts'
 import { Retries } from './schema.ts'
+import { toTasksSpec } from './spec.ts'
+import { createTasks } from './tasks.ts'
 
 const retries = fc.record({
   attempts: fc.integer({ min: 1, max: 100 }),
@@ -40,4 +52,75 @@ test('waits double by default, and differ by a fifth at most', () => {
 
 test('nothing is tried again without being told to', () => {
   expect(retryAfter(null, { failures: 1, random: () => 0 })).toBe(null)
+})
+
+test('each attempt follows when its time has come, and not before', async () => {
+  const now = fakeClock()
+  await using database = openSqlite(':memory:')
+  await migrate(database)
+  const newId = createIds(now)
+  let ring = (_: Ring) => {}
+  const rings: Ring[] = []
+  const engine: Engine = {
+    notify: (each) => void rings.push(each),
+    run: (handler) => {
+      ring = handler
+    },
+    close: async () => {},
+  }
+  const blobs = createBlobs({ database, store: memoryBlobs(), now })
+  const jobs = createJobs({
+    ...{ database, blobs, engine, now, newId },
+    ...{ boot: 'boot', retentionMs: 1e9, maxQueued: 10 },
+  })
+  const retries = { attempts: 4, delaySeconds: 10, factor: 3, maxDelaySeconds: 60 }
+  const spec = toTasksSpec({ shell: { fail: { command: 'false', retries } } }, '.')
+  const tasks = createTasks({ database, spec, jobs, now, newId })
+  await tasks.declare()
+  const began: number[] = []
+  const run = createTaskRuns({
+    ...{ spec, hosts: null, random: () => 0.5, redact: (text: string) => text },
+    artifacts: { stage: async () => ({}), insertStaged: async () => {} } as never,
+    serve: (() => {}) as never,
+    commands: {
+      run: async () => {
+        began.push(now())
+        return { failure: 'ended', kind: 'ended', exitCode: 1, stdout: '', stderr: '' }
+      },
+    },
+  })
+  const onError = (error: unknown) => {
+    throw error
+  }
+  const dispatcher = createDispatcher({
+    ...{ jobs, engine, now, newToken: newId, onError },
+    handlers: { task: { run, concurrency: 1 } },
+  })
+  dispatcher.start()
+  const [task] = await tasks.list({}, { kind: 'all' })
+  const started = now()
+  const { jobId } = await tasks.execute(task!.id, {})
+
+  // Seconds after the start: waits of 10, 30 and, at most, 60.
+  for (const [index, seconds] of [0, 10, 40, 100].entries()) {
+    const due = started + seconds * 1000
+    if (index > 0) {
+      now.advance(due - now() - 1)
+      expect(await jobs.claim('task', 'too early')).toBe(undefined)
+      now.advance(1)
+    }
+    ring({ jobId, type: 'task' })
+    await vi.waitUntil(async () => {
+      const { status } = await jobs.get(jobId)
+      return began.length === index + 1 && status !== 'running'
+    })
+    expect(began.at(-1)).toBe(due)
+    expect((await jobs.get(jobId)).status).toBe(index < 3 ? 'pending' : 'failed')
+  }
+  expect(rings.slice(1).map(({ runAt }) => runAt! - started)).toEqual([10_000, 40_000, 100_000])
+  expect(await jobs.waitFor(jobId, 1000)).toMatchObject({
+    status: 'failed',
+    error: 'The command ended',
+  })
+  await dispatcher.stop(0, AbortSignal.abort())
 })

@@ -83,3 +83,18 @@ test.each(kinds)(
     await next.reaches(job.job_id, 'completed')
   },
 )
+
+test('a task whose code is gone is disabled at the start, and the log says so', async () => {
+  const { service, traces } = await begin('command')
+  traces.release()
+  await service.kill()
+  const env = { E2E_WITHOUT_COMMAND: '1' }
+  const next = await startService({ ...service.options, env })
+  const { json } = await next.request('GET', '/api/v1/tasks?enabled=false')
+  expect(json).toMatchObject([{ name: 'command', enabled: false }])
+  const entry = next.log.find(({ event }) => event === 'task.orphaned')
+  expect(entry).toMatchObject({
+    ...{ level: 'warn', id: json[0].id, name: 'command' },
+    message: 'a task is disabled: the command "command" is not in the service file any more',
+  })
+})

@@ -435,6 +435,41 @@ export const mutants: Mutant[] = [
     by: 'known',
     test: histories,
   },
+  {
+    name: 'parameter-as-code',
+    breaks: 'the value of a parameter is never run as code',
+    file: 'src/task/command.ts',
+    text: '  assertData(words, refuse)\n',
+    by: '',
+    test: {
+      file: 'src/task/command.test.ts',
+      name: 'has no place for a value where it would be code',
+    },
+  },
+  {
+    name: 'commands-of-anybody',
+    breaks: 'clients create commands only where the service allows that',
+    file: 'src/task/inputs.ts',
+    text: "if (sent.task_type === 'function' || spec.allowRemoteCommands) return",
+    by: "if (sent.task_type === 'function' || !spec.allowRemoteCommands) return",
+    test: { file: 'test/compat/tasks.test.ts', name: 'only where the service allows that' },
+  },
+  {
+    name: 'orphan-runs',
+    breaks: 'a task whose code is gone is disabled',
+    file: 'src/task/declared.ts',
+    text: 'const reason = whyBlocked(row)',
+    by: 'const reason = row.disabled_reason',
+    test: { file: 'src/task/declared.test.ts', name: 'disables what it has no code for any more' },
+  },
+  {
+    name: 'failed-run-forgotten',
+    breaks: 'a task is tried again only as often as it may be',
+    file: 'src/job/jobs.ts',
+    text: '...(hasFailed && { failures: row.failures + 1 }),',
+    by: '',
+    test: { file: 'src/task/retries.test.ts', name: 'each attempt follows when its time has come' },
+  },
 ]
 
 /** How often a text is in another. */
