@@ -110,10 +110,9 @@ test('each attempt follows when its time has come, and not before', async () => 
       now.advance(1)
     }
     ring({ jobId, type: 'task' })
-    await vi.waitUntil(async () => {
-      const { status } = await jobs.get(jobId)
-      return began.length === index + 1 && status !== 'running'
-    })
+    const hasEnded = async () =>
+      began.length === index + 1 && (await jobs.get(jobId)).status !== 'running'
+    await vi.waitUntil(hasEnded, { timeout: 20_000 })
     expect(began.at(-1)).toBe(due)
     expect((await jobs.get(jobId)).status).toBe(index < 3 ? 'pending' : 'failed')
   }

@@ -114,17 +114,21 @@ describe('a command', () => {
     expect(artifact.data).toMatchObject({ stdout: 'half\n', stderr: 'no rain\n', exit_code: 3 })
   })
 
-  test('that takes too long is stopped, and so is one that is canceled, with all that they started', async () => {
+  test('that takes too long is stopped, and has failed', async () => {
+    const shell = { slow: { command: 'sleep 600', timeoutSeconds: 0.5 } }
+    const service = await startTasks({ shell, project: temporaryFolder() })
+    const { job } = await run(service, 'slow')
+    expect(job).toMatchObject({
+      status: 'failed',
+      error: 'The command was stopped after 0.5 seconds, the time that it may take',
+    })
+  })
+
+  test('that is canceled ends with all that it started', async () => {
     const folder = temporaryFolder()
     const command = 'sh -c \'sleep 600 & echo $! > "$CHAPKIT_PROJECT/pid"; wait\''
-    const shell = { slow: { command, timeoutSeconds: 0.5 }, endless: { command } }
-    const service = await startTasks({ shell, project: folder })
+    const service = await startTasks({ shell: { endless: { command } }, project: folder })
     const pid = () => Number(readFileSync(join(folder, 'pid'), 'utf8'))
-    const { job } = await run(service, 'slow')
-    expect(job.error).toMatch(/was stopped after 0.5 seconds, the time that it may take/)
-    expect(isAlive(pid())).toBe(false)
-    rmSync(join(folder, 'pid'))
-
     const id = await idOf(service, 'endless')
     const { json } = await service.request('POST', `/api/v1/tasks/${id}/$execute`)
     await until('it runs', () => existsSync(join(folder, 'pid')) && pid() > 0)
