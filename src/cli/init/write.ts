@@ -64,6 +64,7 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: 'the disk is read-only',
   ENOSPC: 'the disk is full',
   EDQUOT: 'the quota of this user is used up',
+  ENOTEMPTY: 'somebody else has put something there',
   ENAMETOOLONG: 'its path is too long',
 }
 
