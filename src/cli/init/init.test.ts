@@ -14,7 +14,7 @@ import { join, resolve } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { stripVTControlCharacters } from 'node:util'
-import { runInNewContext } from 'node:vm'
+import { runInThisContext } from 'node:vm'
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
@@ -183,7 +183,7 @@ test('whatever the title, files say it as it is', () => {
   fc.assert(
     fc.property(titles, (title) => {
       const options = { values: { title }, flags: new Set<string>() }
-      expect(runInNewContext(render('a.ts', "'{{title}}'", options))).toBe(title)
+      expect(runInThisContext(render('a.ts', "'{{title}}'", options))).toBe(title)
       expect(parse(render('MLproject', 'a: "{{title}}"', options))).toEqual({ a: title })
     }),
     { numRuns: 10_000 },
