@@ -76,8 +76,9 @@ export function toPages(document: Document): Record<string, string> {
       frontMatter({ order: 0 }),
       '# HTTP API',
       `Everything that a service answers. Each service says the same of itself at \`/docs\`, to read and to try, and at
-\`/openapi.json\`; there the options of its own model are in it too. What every endpoint has in common is in
-[Conventions](../../guides/jobs.md) of jobs, in [Errors](../../reference/errors.md) and in [API keys](../../guides/api-keys.md).`,
+\`/openapi.json\`; there the options of its own model are in it too. What all have in common:
+how they [refuse](../../reference/errors.md), how one [waits for a job](../../guides/jobs.md#waiting-for-the-answer) and
+[sends a request again](../../guides/jobs.md#sending-a-request-again), and who [may ask](../../guides/api-keys.md).`,
       ...byTag.flatMap(({ name, description, endpoints }) => [
         `## [${name}](${slug(name)}.md)`,
         `${prose(description)}.`,

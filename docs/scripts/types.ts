@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Application, type ProjectReflection, type TypeDocOptions } from 'typedoc'
+import { Application, type ProjectReflection, ReflectionKind, type TypeDocOptions } from 'typedoc'
 import { code, page } from './markdown.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -69,6 +69,15 @@ const markdownOptions = {
   },
 } as object
 
+/** Where the plugin puts the pages of a kind. */
+const folders: Readonly<Partial<Record<ReflectionKind, string>>> = {
+  [ReflectionKind.Class]: 'classes',
+  [ReflectionKind.Interface]: 'interfaces',
+  [ReflectionKind.TypeAlias]: 'type-aliases',
+  [ReflectionKind.Variable]: 'variables',
+  [ReflectionKind.Function]: 'functions',
+}
+
 /** The page that leads to the others: what each door of the package has. */
 export function typesIndex(project: ProjectReflection): string {
   const modules = project.children ?? []
@@ -79,7 +88,10 @@ export function typesIndex(project: ProjectReflection): string {
       .toSorted((a, b) => (moduleTitle(a.name) < moduleTitle(b.name) ? -1 : 1))
       .flatMap((module) => [
         `## [${moduleTitle(module.name)}](${module.name}/index.md)`,
-        (module.children ?? []).map(({ name }) => code(name)).join(', '),
+        (module.children ?? [])
+          .toSorted((a, b) => a.name.localeCompare(b.name))
+          .map(({ name, kind }) => `[${code(name)}](${module.name}/${folders[kind]}/${name}.md)`)
+          .join(', '),
       ]),
   )
 }
