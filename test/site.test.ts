@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { everything } from '../docs/scripts/everything.ts'
+import { createProgram } from '../src/cli/program.ts'
+import { BaseServiceBuilder, MLServiceBuilder, ServiceBuilder } from '../src/index.ts'
 import { createTestService } from '../src/testing/index.ts'
 import { sitePages } from './setup/pages.ts'
 import { builtSite, readPages, serveSite } from './setup/site.ts'
@@ -82,6 +84,30 @@ describe('the built site', () => {
         }),
     )
     expect(missing).toEqual([])
+  })
+
+  test('has every command, and every method of the builders', () => {
+    const program = createProgram()
+    const commands = program
+      .createHelp()
+      .visibleCommands(program)
+      .map((each) => each.name())
+    const builders = [BaseServiceBuilder, ServiceBuilder, MLServiceBuilder]
+    const methods = builders.flatMap(({ name, prototype }) =>
+      Object.getOwnPropertyNames(prototype)
+        .filter((method) => /^(with|on|build)/.test(method))
+        .map((method) => ({
+          page: `/api/builders/${name}`,
+          place: `id="${method.toLowerCase()}"`,
+        })),
+    )
+
+    expect(commands).toContain('serve')
+    expect(
+      commands.filter((name) => name !== 'help' && !pages.has(`/api/commands/${name}`)),
+    ).toEqual([])
+    expect(methods.length).toBeGreaterThan(20)
+    expect(methods.filter(({ page, place }) => !pages.get(page)?.includes(place))).toEqual([])
   })
 
   test('has a service to describe that answers at every prefix there is', async () => {

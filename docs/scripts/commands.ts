@@ -74,7 +74,7 @@ function sections(command: Command, level: number): string[] {
   ]
 }
 
-/** The options of a command, with those that it shares with its parents below it. */
+/** The options of a command; every one has `--help`, which is not said again. */
 function optionTable(command: Command): string {
   const help = command.createHelp()
   return table(
