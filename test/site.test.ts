@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { everything } from '../docs/scripts/everything.ts'
+import { serveSite } from '../docs/scripts/serve-site.ts'
 import { createProgram } from '../src/cli/program.ts'
 import { BaseServiceBuilder, MLServiceBuilder, ServiceBuilder } from '../src/index.ts'
 import { createTestService } from '../src/testing/index.ts'
 import { sitePages } from './setup/pages.ts'
-import { builtSite, readPages, serveSite } from './setup/site.ts'
+import { builtSite, readPages } from './setup/site.ts'
 
 let site: string
 let pages: Map<string, string>

@@ -1,8 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { createReadStream, existsSync, globSync, readFileSync, statSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { extname, join } from 'node:path'
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '../..')
 const dist = join(root, 'docs/.vitepress/dist')
@@ -32,34 +30,4 @@ export function readPages(site: string): Map<string, string> {
       readFileSync(join(site, file), 'utf8'),
     ]),
   )
-}
-
-const types: Readonly<Record<string, string>> = {
-  '.html': 'text/html',
-  '.js': 'text/javascript',
-  '.css': 'text/css',
-  '.svg': 'image/svg+xml',
-  '.json': 'application/json',
-  '.txt': 'text/plain',
-}
-
-/** Serves the files of a site as GitHub Pages does: a page is found without its ending. */
-export async function serveSite(site: string): Promise<{ url: string } & AsyncDisposable> {
-  const server = createServer((request, response) => {
-    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname)
-    const found = [path, `${path}.html`, join(path, 'index.html')]
-      .map((name) => join(site, name))
-      .find((name) => statSync(name, { throwIfNoEntry: false })?.isFile())
-    const file = found ?? join(site, '404.html')
-    response.writeHead(found ? 200 : 404, { 'content-type': types[extname(file)] ?? 'text/plain' })
-    createReadStream(file).pipe(response)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
 }
