@@ -89,7 +89,10 @@ describe('commands', () => {
 
   const commands = pages
     // Their services have paths of their own.
-    .filter((page) => !/custom-entities|monitoring|routes|tasks|workflows\/library/.test(page))
+    .filter(
+      (page) =>
+        !/custom-entities|monitoring|routes|tasks|workflows\/(full|library|tasks)/.test(page),
+    )
     .flatMap((page) => blocks(page, 'bash').map((code) => ({ page, code })))
 
   test.each(commands)('name endpoints that exist: $page', ({ code }) => {

@@ -40,7 +40,9 @@ describe.each(pages)('the commands of %s', (page) => {
     const commands = blocks.filter(({ info }) => info === 'bash').map(({ code }) => code)
     const [start, ...others] = commands
     expect(start).toContain(source)
-    const { url } = await serve(join(root, source), { env: { PATH: numpyPath } })
+    const { url } = await serve(join(root, source), {
+      env: { PATH: numpyPath, CHAPKIT_API_KEYS: 'try-me' },
+    })
     const script = others.join('\n').replace(/http:\/\/localhost:\d+/g, url)
     const { stdout, stderr, status } = await runCommands(script)
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
