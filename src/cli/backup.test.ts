@@ -19,6 +19,7 @@ import BetterSqlite from 'better-sqlite3'
 import { afterEach, describe, expect, test } from 'vitest'
 import { takeLock } from '../db/lock.ts'
 import { environment } from '../settings.ts'
+import { version } from '../version.ts'
 import { createBackup } from './commands/backup.ts'
 
 /** How often a service is backed up under load; a campaign raises it. */
@@ -434,7 +435,7 @@ describe('restore', () => {
     await refused('manifest.json is damaged')
     writeFileSync(manifest, text.replace('0004-tasks', '0099-later'))
     await refused(
-      'The backup is newer than this program: chapkit 0.1.0 made it, with the migration "0099-later"',
+      `The backup is newer than this program: chapkit ${version} made it, with the migration "0099-later"`,
     )
     rmSync(manifest)
     await refused('kept is not a whole backup: it has no manifest.json')

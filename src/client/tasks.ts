@@ -68,9 +68,9 @@ export function createTasks({ transport, prefix, jobs, artifact }: TasksDeps): T
   const list: TasksClient['list'] = (filter, options) =>
     transport.json<TaskOut[]>({ ...options, path: prefix, query: { ...filter } })
 
-  async function idOf(task: string, { signal }: CallOptions = {}): Promise<string> {
+  async function idOf(task: string, { signal, headers }: CallOptions = {}): Promise<string> {
     if (ulid.test(task)) return task
-    const named = (await list({}, { signal })).filter(({ name }) => name === task)
+    const named = (await list({}, { signal, headers })).filter(({ name }) => name === task)
     // Anybody may give a task a name that is taken; the one in the service file is meant then.
     const found = named.find(({ declared }) => declared) ?? named[0]
     if (found) return found.id

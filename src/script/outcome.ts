@@ -3,7 +3,7 @@ import { FilesError } from './files.ts'
 import type { CommandEnd } from './process.ts'
 import { toTrouble } from './trouble.ts'
 
-/** Characters of the end of stderr that a failed job tells. */
+/** Characters of the end of the output that a failed job tells. */
 const tailLength = 2000
 /** How long a job waits when the machine has no room for a process. */
 const noProcessPauseMs = 2000
@@ -25,8 +25,8 @@ export function unfinished({ kind }: CommandEnd): JobOutcome | null {
   return kind === 'no-process' ? { status: 'retry', afterMs: noProcessPauseMs } : null
 }
 
-/** Why a command failed, with the end of what it wrote to stderr. */
-export function tell(command: string, { failure, stderr }: CommandEnd): string {
-  const end = stderr.trim().slice(-tailLength)
+/** Why a command failed, with the end of what it wrote to stderr; some say on stdout what is wrong, and nothing there. */
+export function tell(command: string, { failure, stderr, stdout }: CommandEnd): string {
+  const end = (stderr.trim() || stdout.trim()).slice(-tailLength)
   return `${command} ${failure}${end === '' ? '' : `:\n${end}`}`
 }

@@ -87,6 +87,15 @@ describe('training', () => {
     expect(refused.answer.json.detail).toContain('exit_code=3')
   })
 
+  test('that says on stdout alone why it fails is told with that', async () => {
+    const service = await startScripts({
+      ...counting,
+      'train.sh': 'echo "Fatal error: no such file"; exit 2',
+    })
+    const { job } = await service.train()
+    expect(job.error).toBe('The train command ended with exit code 2:\nFatal error: no such file')
+  })
+
   test('takes the project as it is at that moment', async () => {
     const service = await startScripts(counting)
     await service.train()

@@ -21,6 +21,7 @@ const tagTexts: Readonly<Record<string, string>> = {
   Artifacts: 'Models, predictions and other results, as trees',
   Jobs: 'Work that runs in the background and outlives a restart',
   Tasks: 'Commands and functions of the service file, run as jobs',
+  Schedules: 'Tasks that run by the clock, each slot once',
   Service: 'What the service is',
   Observability: 'How the service does',
 }

@@ -3,7 +3,7 @@ import { createTestService } from 'chapkit/testing'
 import fc from 'fast-check'
 import { type Answer, createProbe, expectProblem, nobody, train } from '../compat/fixtures.ts'
 import { createComparer, type Document, type Operation, readOperations } from './document.ts'
-import { type Kind, kindOf, type Plan, plansFor } from './requests.ts'
+import { type Kind, kindOf, kinds, type Plan, plansFor } from './requests.ts'
 
 export interface Violation {
   operation: string
@@ -62,6 +62,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
       functions: { echo: defineTask({ run: ({ parameters }) => parameters }) },
       shell: { nothing: { command: 'true' } },
     })
+    .withSchedules({ yearly: { task: 'nothing', cron: '0 0 1 1 *' } })
     .build()
   await using test = await createTestService(service, {
     port: 0,
@@ -89,7 +90,8 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
   ids.add('job', made.jobId)
   ids.add('artifact', made.artifactId)
   ids.models.push(made.artifactId)
-  for (const { id } of (await test.request('GET', '/api/v1/tasks')).json) ids.add('task', id)
+  for (const kind of ['task', 'schedule'] as const)
+    for (const { id } of (await test.request('GET', `/api/v1/${kind}s`)).json) ids.add(kind, id)
 
   async function send(sent: Sent): Promise<Answer> {
     const { method, url, headers, body } = sent
@@ -233,7 +235,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
 
   /** Keeps the service small, so that lists stay short: the oldest go. */
   async function tidy(): Promise<void> {
-    for (const kind of ['job', 'artifact', 'config', 'task'] as const) {
+    for (const kind of kinds) {
       const { json } = await test.request('GET', `/api/v1/${kind}s`)
       ids.set(
         kind,
@@ -294,7 +296,7 @@ function isGeneric({ path, headers, body, change }: Sent, status: number): boole
   if (status === 414) return path.length > 128
   if (status === 404) return change === 'id'
   // An id that reads like an operation, which has other methods.
-  if (status === 405) return change === 'id' && /\/\$\w+$/.test(path)
+  if (status === 405) return change === 'id' && /\/\$[\w-]+$/.test(path)
   if (status === 400) return /%(?![\da-f]{2})|%[89a-f][\da-f]/i.test(path)
   if (status === 413) return (body?.length ?? 0) > 200_000
   return status === 415 && (encoding !== undefined || change === 'content type')
@@ -360,10 +362,13 @@ function describe({ change, method, url, headers, body }: Sent): string {
   return `[${change}] ${method} ${url.slice(0, 300)} ${JSON.stringify(headers)} ${long}`
 }
 
+const toLists = () =>
+  Object.fromEntries(kinds.map((kind) => [kind, [] as string[]])) as Record<Kind, string[]>
+
 /** What exists, what is gone, and how the places of a plan are filled with it. */
 function createIds() {
-  const live: Record<Kind, string[]> = { config: [], artifact: [], job: [], task: [] }
-  const freed: Record<Kind, string[]> = { config: [], artifact: [], job: [], task: [] }
+  const live = toLists()
+  const freed = toLists()
   const models: string[] = []
 
   const pool = (name: string): string[] => {

@@ -13,7 +13,7 @@ export interface Plan {
   body: string | Uint8Array | undefined
 }
 
-export const kinds = ['config', 'artifact', 'job', 'task'] as const
+export const kinds = ['config', 'artifact', 'job', 'task', 'schedule'] as const
 export type Kind = (typeof kinds)[number]
 
 const place = (kind: string) => fc.nat(999).map((index) => `{{${kind}:${index}}}`)
@@ -22,6 +22,7 @@ const place = (kind: string) => fc.nat(999).map((index) => `{{${kind}:${index}}}
 export function kindOf(path: string): Kind {
   if (path.includes('/configs')) return 'config'
   if (path.includes('/tasks')) return 'task'
+  if (path.includes('/schedules')) return 'schedule'
   return path.includes('/jobs') ? 'job' : 'artifact'
 }
 
@@ -31,9 +32,16 @@ const freshUlid = fc
   .map((tail) => `01K72P${tail.join('')}`)
 const words = fc.constantFrom('a', 'b2', 'rainfall', 'überall', '日本', 'x-y_z', '0')
 
+/** Far off: none of them runs while requests are made up. */
+const triggers = fc.constantFrom(
+  { type: 'cron', expression: '0 0 1 1 *', zone: 'Africa/Kigali' },
+  { type: 'interval', every: 'P300D' },
+  { type: 'once', at: '2999-01-01T00:00:00Z' },
+)
+
 /** A value that fits a schema, or null where the text of the document is the only one to say what fits. */
 function fitting(schema: Schema, name = '', example?: unknown): fc.Arbitrary<unknown> {
-  const own = byName(name, schema)
+  const own = byName(name, schema, example)
   if (own) return own
   if (schema.title === 'DataFrame') return fc.constantFrom(data, future, { columns: [], data: [] })
   if (example !== undefined && name === 'data') return openData(example)
@@ -45,10 +53,14 @@ function fitting(schema: Schema, name = '', example?: unknown): fc.Arbitrary<unk
   return fc.oneof(...types.map((type) => ofType(type, schema, example)))
 }
 
-function byName(name: string, schema: Schema): fc.Arbitrary<unknown> | undefined {
+function byName(name: string, schema: Schema, example: unknown): fc.Arbitrary<unknown> | undefined {
   switch (name) {
     case 'config_id':
       return place('config')
+    case 'task_id':
+      return place('task')
+    case 'trigger':
+      return fc.oneof(triggers, ofType('object', schema, example))
     case 'command':
       return fc.constantFrom('echo', 'echo', 'echo', 'nothing')
     case 'task_type':

@@ -327,7 +327,7 @@ export const mutants: Mutant[] = [
     name: 'model-sees-keys',
     breaks: 'a model does not see the keys to its service',
     file: 'src/settings.ts',
-    text: '    ...apiKeyVariables,\n    ...more,\n',
+    text: "    ...apiKeyVariables,\n    'CHAPKIT_API_KEY',\n    ...more,\n",
     by: '',
     test: { file: 'test/http/auth.test.ts', name: 'no key reaches the log, nor a model' },
   },

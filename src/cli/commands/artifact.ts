@@ -1,7 +1,7 @@
 import type { ArtifactRecord, ArtifactTree, Client } from '../../client/index.ts'
 import { toSize } from '../backup.ts'
 import { exit } from '../exit.ts'
-import { parseId } from '../find.ts'
+import { findModel } from '../find.ts'
 import { type RemoteOptions, withRemote } from '../remote.ts'
 
 /** Words for the types of artifacts, and those types. */
@@ -69,10 +69,11 @@ function toState(data: ArtifactRecord['data'] | null): string {
   return typeof state === 'string' ? state : ''
 }
 
-/** Prints an artifact and all that was made from it. */
-export async function artifactTree(id: string, options: RemoteOptions): Promise<number> {
-  return withRemote(options, async ({ client, output }) => {
-    const tree = await client.artifacts.tree(parseId(id, 'the id of an artifact'))
+/** Prints an artifact, or the newest model for `latest`, and all that was made from it. */
+export async function artifactTree(wanted: string, options: RemoteOptions): Promise<number> {
+  return withRemote(options, async (remote) => {
+    const { client, output } = remote
+    const tree = await client.artifacts.tree(await findModel(remote, wanted))
     output.result(tree, () => draw(tree).join('\n'))
     return exit.ok
   })

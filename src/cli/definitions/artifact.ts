@@ -29,7 +29,7 @@ function tree(run: Run): Command {
   return withService(
     new Command('tree')
       .description('print an artifact and all that was made from it')
-      .argument('<id>', 'its id')
+      .argument('[id]', 'its id; latest is the newest model', 'latest')
       .action((id: string, options) => run(async () => (await load()).artifactTree(id, options))),
   )
 }

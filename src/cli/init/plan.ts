@@ -67,6 +67,8 @@ function toPackageFile(
     scripts,
     dependencies: { chapkit, ...(!flags.includes('mlproject') && { zod: '^4.0.0' }) },
     devDependencies: { '@types/node': '^24.0.0', ...(isTyped && { typescript: '^7.0.0' }) },
+    // It comes built, but has a file that npm takes for a reason to build it.
+    allowScripts: { 'better-sqlite3': false },
   }
   return `${JSON.stringify(content, null, 2)}\n`
 }
