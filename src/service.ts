@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
-import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { announce, openRegistration } from './announce.ts'
 import { createArtifacts } from './artifact/artifacts.ts'
 import { artifactRoutes } from './artifact/routes.ts'
 import { mlHierarchy } from './artifact/schema.ts'
@@ -12,6 +12,7 @@ import { configRoutes } from './config/routes.ts'
 import { BaseConfig } from './config/schema.ts'
 import { migrateEntity } from './db/migrate.ts'
 import type { EntityDefinition, EntityOperations } from './entity/define.ts'
+import { homeLinks, toAppInfo } from './home.ts'
 import { createInlineHosts, createProcessHosts, type Programs } from './host/hosts.ts'
 import type { FastifyInstance } from './http/routes.ts'
 import { createIdempotency } from './idempotency/idempotency.ts'
@@ -29,10 +30,8 @@ import type { ModelHosts } from './ml/run.ts'
 import { createRuns } from './ml/runs.ts'
 import { createValidation } from './ml/validate.ts'
 import type { Monitor } from './monitor/monitor.ts'
-import { advertise } from './orchestrator/address.ts'
-import { createOrchestratorClient } from './orchestrator/client.ts'
-import { createRegistration, type Registration } from './orchestrator/registration.ts'
 import type { Platform } from './platform.ts'
+import { redactor } from './redact.ts'
 import { scheduleRoutes } from './schedule/routes.ts'
 import { createSchedules } from './schedule/schedules.ts'
 import { createTicker } from './schedule/ticker.ts'
@@ -53,7 +52,6 @@ import { createTasks } from './task/tasks.ts'
 import { version } from './version.ts'
 import { openWebApps } from './webapp/apps.ts'
 import { webAppRoutes } from './webapp/routes.ts'
-import type { WebApp } from './webapp/schema.ts'
 
 const hourMs = 3_600_000
 /** How old unreferenced bytes are before a running service removes them: longer than any upload takes to be named. */
@@ -398,27 +396,6 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }, hourMs)
   sweeper.unref()
 
-  function announce(listening: AddressInfo) {
-    if (spec.registration === null) return
-    if (registration === null) {
-      logger.warn(
-        { event: 'registration.skipped' },
-        'not registered: withRegistration needs the URL of an orchestrator, in SERVICEKIT_ORCHESTRATOR_URL or as orchestratorUrl',
-      )
-      return
-    }
-    const { advertisedHost: host, advertisedPort: port } = settings
-    const address = { url: spec.registration.url, host, port, hostname: hostname() }
-    const { url, isHidden } = advertise(address, listening)
-    if (isHidden) {
-      logger.warn(
-        { event: 'registration.hidden', url },
-        `the service is registered as ${url} but listens on ${listening.address} alone: an orchestrator elsewhere cannot reach it; set HOST=0.0.0.0, or SERVICEKIT_HOST to where it is reached`,
-      )
-    }
-    registration.start(url)
-  }
-
   async function close(atOnce: AbortSignal = new AbortController().signal) {
     stopping.abort()
     clearInterval(sweeper)
@@ -451,22 +428,13 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     await platform[Symbol.asyncDispose]()
   }
 
-  return { app, parts, hosts, announce, close }
-}
-
-/** What keeps the service registered; null where it shall not be, or where nobody said with whom. */
-function openRegistration({
-  spec,
-  settings,
-  platform: { now, random },
-  logger,
-}: ServiceOptions): Registration | null {
-  const { orchestratorUrl, registrationKey: key } = settings
-  if (spec.registration === null || orchestratorUrl === null) return null
-  const info = { ...spec.info }
-  const client = createOrchestratorClient({ orchestratorUrl, key, id: spec.info.id, info, now })
-  const { keepaliveMs } = spec.registration
-  return createRegistration({ client, keepaliveMs, log: logger, now, random })
+  return {
+    app,
+    parts,
+    hosts,
+    announce: (listening) => announce(options, registration, listening),
+    close,
+  }
 }
 
 /** The folder of a model's commands. */
@@ -491,55 +459,6 @@ function openHosts(
     memoryLimit: settings.modelMemory,
     log: (message) => logger.info({ event: 'host' }, message),
   })
-}
-
-/** Takes the folders of this machine out of texts that clients read; of files in a traceback only their names stay. */
-function redactor(module: string | null): (text: string) => string {
-  const folders = [process.cwd(), ...(module === null ? [] : [dirname(fileURLToPath(module))])]
-  return (text) =>
-    folders
-      .toSorted((a, b) => b.length - a.length)
-      .reduce(
-        (rest, folder) => rest.replaceAll(`file://${folder}/`, '').replaceAll(`${folder}/`, ''),
-        text,
-      )
-      .replace(/(?<=^|[\s(])(?:file:\/\/)?\/(?:[^\s/():'"]+\/)+([^\s/():'"]+:\d+)/gm, '$1')
-}
-
-/** An app in the words of the contract. */
-function toAppInfo({ manifest, prefix }: WebApp) {
-  const { name, version, description, author, entry } = manifest
-  return { name, version, prefix, description, author, entry, is_package: false }
-}
-
-function homeLinks(spec: ServiceSpec, webApps: readonly WebApp[]) {
-  const { prefixes } = spec
-  const links = [
-    { path: 'docs', text: 'to read and try the API', when: true },
-    { path: 'openapi.json', text: 'its description', when: true },
-    { path: prefixes.info.slice(1), text: 'what this service is', when: true },
-    { path: prefixes.health.slice(1), text: 'how it does', when: spec.health },
-    { path: prefixes.metrics.slice(1), text: 'its metrics', when: spec.monitoring },
-    { path: prefixes.configs.slice(1), text: 'configurations', when: spec.config !== null },
-    {
-      path: prefixes.artifacts.slice(1),
-      text: 'models and predictions',
-      when: spec.artifacts !== null,
-    },
-    { path: prefixes.jobs.slice(1), text: 'what runs and ran', when: spec.jobs },
-    { path: prefixes.tasks.slice(1), text: 'tasks to run', when: spec.tasks !== null },
-    {
-      path: prefixes.schedules.slice(1),
-      text: 'when tasks run by themselves',
-      when: spec.schedules !== null,
-    },
-    ...webApps.map(({ manifest, prefix }) => ({
-      path: `${prefix.slice(1)}/`,
-      text: manifest.description ?? manifest.name,
-      when: true,
-    })),
-  ]
-  return links.filter(({ when }) => when).map(({ path, text }) => ({ path, text }))
 }
 
 function once<Value>(make: () => Value): () => Value {
