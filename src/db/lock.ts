@@ -1,6 +1,6 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
+import { makeFolder } from './folder.ts'
 
 /**
  * Takes a data folder for this process: an exclusive lock on `file`, held open. The operating system gives it back when the
@@ -27,20 +27,5 @@ export function takeLock(file: string): { release(): void } {
       clearInterval(holding)
       handle.close()
     },
-  }
-}
-
-/** Makes a folder that outlives a power cut: each new one is synced into the one above it. */
-function makeFolder(path: string): void {
-  const outermost = mkdirSync(path, { recursive: true })
-  if (outermost === undefined) return
-  for (let made = resolve(path); ; made = dirname(made)) {
-    const above = openSync(dirname(made), 'r')
-    try {
-      fsyncSync(above)
-    } finally {
-      closeSync(above)
-    }
-    if (made === resolve(outermost)) return
   }
 }

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import BetterSqlite from 'better-sqlite3'
@@ -16,6 +15,7 @@ import {
 import { ChapkitError } from '../errors.ts'
 import type { Observe } from '../kernel/observe.ts'
 import type { Database } from './database.ts'
+import { makeFolder } from './folder.ts'
 import type { Queries, Tables } from './tables.ts'
 import { createWriter, type Transactions } from './writer.ts'
 
@@ -35,7 +35,7 @@ export interface SqliteOptions {
  */
 export function openSqlite(file: string, { observe }: SqliteOptions = {}): Database {
   const memory = file === ':memory:'
-  if (!memory) mkdirSync(dirname(file), { recursive: true })
+  if (!memory) makeFolder(dirname(file))
   const handle = new BetterSqlite(file)
   assertVersion(handle)
   if (!memory) {

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openFileBlobs } from '../../blob/file.ts'
 import { copyDatabase, type DatabaseFacts, ownersOf, readDatabase } from '../../db/backup.ts'
+import { makeFolder } from '../../db/folder.ts'
 import { takeLock } from '../../db/lock.ts'
 import { type Clock, toTimestamp } from '../../kernel/clock.ts'
 import { blobFolder, databaseFile } from '../../platform.ts'
@@ -107,13 +108,7 @@ async function claim(partial: string) {
   const left = (await entries(partial)).map(({ name }) => name)
   if (left.length > 0 && !left.includes(lockName))
     throw new BackupError(`${partial} is in the way, and not of a backup: move it`)
-  const created = await mkdir(partial, { recursive: true, mode: 0o700 })
-  // Folders made on the way must be found after a power cut, too.
-  for (let at = dirname(partial); created !== undefined && at.length >= dirname(created).length; ) {
-    await sync(at)
-    if (at === dirname(at)) break
-    at = dirname(at)
-  }
+  makeFolder(partial, 0o700)
   let lock: ReturnType<typeof takeLock>
   try {
     lock = takeLock(join(partial, lockName))
