@@ -25,8 +25,12 @@ export function unfinished({ kind }: CommandEnd): JobOutcome | null {
   return kind === 'no-process' ? { status: 'retry', afterMs: noProcessPauseMs } : null
 }
 
-/** Why a command failed, with the end of what it wrote to stderr; some say on stdout what is wrong, and nothing there. */
-export function tell(command: string, { failure, stderr, stdout }: CommandEnd): string {
-  const end = (stderr.trim() || stdout.trim()).slice(-tailLength)
+/**
+ * Why a command failed, with the end of what it wrote to stderr. Some that end by themselves say on stdout what is wrong, and
+ * nothing there: `Rscript` without its file is one.
+ */
+export function tell(command: string, { failure, exitCode, stderr, stdout }: CommandEnd): string {
+  const said = stderr.trim() || (exitCode === null ? '' : stdout.trim())
+  const end = said.slice(-tailLength)
   return `${command} ${failure}${end === '' ? '' : `:\n${end}`}`
 }

@@ -398,9 +398,9 @@ export const mutants: Mutant[] = [
   {
     name: 'file-half-written',
     breaks: 'a file that a command writes is whole, or as it was',
-    file: 'src/cli/write-whole.ts',
-    text: "open(partial, 'wx')",
-    by: "open(path, 'w')",
+    file: 'src/cli/files.ts',
+    text: "open(part, 'wx')",
+    by: "open(target, 'w')",
     test: { file: 'src/cli/openapi.test.ts', name: 'written to its end stays as it was' },
   },
   {
