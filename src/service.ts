@@ -30,13 +30,9 @@ import type { ModelHosts } from './ml/run.ts'
 import { createRuns } from './ml/runs.ts'
 import { createValidation } from './ml/validate.ts'
 import type { Monitor } from './monitor/monitor.ts'
+import { loadSchedules, loadScripts, loadTasks } from './optional.ts'
 import type { Platform } from './platform.ts'
 import { redactor } from './redact.ts'
-import { scheduleRoutes } from './schedule/routes.ts'
-import { createSchedules } from './schedule/schedules.ts'
-import { createTicker } from './schedule/ticker.ts'
-import { toScheduledTasks } from './schedule/work.ts'
-import { openWorkshop } from './script/scripts.ts'
 import { createApp, type RoutePlugin } from './server/app.ts'
 import type { Logger } from './server/log.ts'
 import { toOpenApi } from './server/openapi.ts'
@@ -45,10 +41,6 @@ import type { Settings } from './settings.ts'
 import { hasHosts, type Parts, type ServiceSpec } from './spec.ts'
 import { createHealth, databaseCheck } from './system/health.ts'
 import { healthRoutes, infoRoutes, systemRoutes } from './system/routes.ts'
-import { taskRoutes } from './task/routes.ts'
-import { createTaskRuns } from './task/runs.ts'
-import { createServe } from './task/serve.ts'
-import { createTasks } from './task/tasks.ts'
 import { version } from './version.ts'
 import { openWebApps } from './webapp/apps.ts'
 import { webAppRoutes } from './webapp/routes.ts'
@@ -212,7 +204,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }
   const workshop =
     spec.runner?.keeps === 'workspace' || spec.tasks
-      ? openWorkshop({
+      ? (await loadScripts()).openWorkshop({
           scratch: platform.scratch,
           owned: platform.owned,
           ...{ blobs, database, newId, onError },
@@ -246,38 +238,54 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       redact: redactor(spec.module),
     })
   const runs = scriptRuns ?? valueRuns
-  const tasks = spec.tasks && createTasks({ database, spec: spec.tasks, jobs, now, newId })
+  const taskParts = spec.tasks && (await loadTasks())
+  const tasks =
+    spec.tasks && taskParts?.createTasks({ database, spec: spec.tasks, jobs, now, newId })
   const runTask =
     spec.tasks &&
     workshop &&
-    createTaskRuns({
+    taskParts?.createTaskRuns({
       ...{ spec: spec.tasks, artifacts, hosts, random: platform.random },
       commands: workshop.commands(spec.tasks.project),
-      serve: createServe({
+      serve: taskParts.createServe({
         ...{ artifacts, jobs, ml, intake, onError },
         configs: spec.config ? configs : null,
       }),
       redact: redactor(spec.module),
     })
+  const scheduleParts = spec.schedules && (await loadSchedules())
   const schedules =
     tasks &&
     spec.schedules &&
-    createSchedules({
-      ...{ database, spec: spec.schedules, work: toScheduledTasks({ tasks, jobs }), now, newId },
+    scheduleParts?.createSchedules({
+      ...{
+        database,
+        spec: spec.schedules,
+        work: scheduleParts.toScheduledTasks({ tasks, jobs }),
+        now,
+        newId,
+      },
       retentionMs: settings.jobRetentionMs,
       warn: (fields, message) => logger.warn(fields, message),
       onError,
       changed: () => ticker?.wake(),
     })
-  const ticker = schedules && createTicker({ schedules, now, onError })
-  if (tasks) {
+  const ticker = schedules && scheduleParts?.createTicker({ schedules, now, onError })
+  if (tasks && taskParts) {
     const remove = (id: string) =>
       tasks.remove(id, schedules ? (tx) => schedules.assertUnscheduled(tx, id) : undefined)
     const deps = { tasks: { ...tasks, remove }, idempotency, prefix: prefixes.tasks, publicUrl }
-    routes.push(taskRoutes(deps))
+    routes.push(taskParts.taskRoutes(deps))
   }
-  if (schedules)
-    routes.push(scheduleRoutes({ schedules, idempotency, prefix: prefixes.schedules, publicUrl }))
+  if (schedules && scheduleParts)
+    routes.push(
+      scheduleParts.scheduleRoutes({
+        schedules,
+        idempotency,
+        prefix: prefixes.schedules,
+        publicUrl,
+      }),
+    )
   const registration = openRegistration(options)
   if (monitor) {
     routes.push(

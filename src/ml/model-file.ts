@@ -1,4 +1,3 @@
-import { stringify } from 'yaml'
 import type { ManifestEntry } from '../artifact/schema.ts'
 import type { StagedBlob } from '../blob/blobs.ts'
 import type { FrameFacts } from './run.ts'
@@ -21,8 +20,9 @@ export function csvEntry(path: string, frameHash: string, { csv }: FrameFacts): 
   return { path, mode: fileMode, ...csv, sha256: frameHash, derive: 'csv' }
 }
 
-/** The config as YAML with sorted keys. */
-export function configYaml(config: unknown): Uint8Array {
+/** The config as YAML with sorted keys. The first training loads what writes it: a start need not wait for its 70 files. */
+export async function configYaml(config: unknown): Promise<Uint8Array> {
+  const { stringify } = await import('yaml')
   return Buffer.from(stringify(config, { sortMapEntries: true }))
 }
 

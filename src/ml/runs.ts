@@ -100,7 +100,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     if (outcome.status !== 'done') return toFailure(outcome)
     const result = outcome.result as TrainResult
 
-    const yaml = await blobs.stage(configYaml(payload.config))
+    const yaml = await blobs.stage(await configYaml(payload.config))
     const entries = [fileEntry(configFile, yaml), ...(await geoFile(payload.geo))]
     const keeps = [yaml]
     const model = await blobs.stage(result.model)

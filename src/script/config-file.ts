@@ -8,7 +8,7 @@ const shared = ['prediction_periods', 'additional_continuous_covariates']
 export function configFileBytes(
   config: Readonly<Record<string, unknown>>,
   format: Scripts['configFormat'],
-): Uint8Array {
+): Promise<Uint8Array> {
   if (format === 'flat') return configYaml(config)
   const entries = Object.entries(config)
   const top = entries.filter(([name]) => shared.includes(name))

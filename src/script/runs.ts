@@ -208,7 +208,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       return project.use(claim.id, async (stored) => {
         const folder = await folders.take('train', stored.filling)
         try {
-          const config = configFileBytes(payload.config, scripts.configFormat)
+          const config = await configFileBytes(payload.config, scripts.configFormat)
           const { facts, known: data } = await placeFrame(folder, dataFile, payload.data)
           const known = [
             await placeBytes(folder, configFile, config),
