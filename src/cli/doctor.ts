@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
+import { constants, existsSync, readdirSync } from 'node:fs'
 import { access, mkdtemp, rm, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { delimiter, dirname, extname, isAbsolute, join, resolve } from 'node:path'
+import { dirname, extname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { toError } from '../errors.ts'
 import type { Command } from '../ml/runner.ts'
+import { isProgram } from '../script/program.ts'
 import { toSize } from './backup.ts'
 import type { LoadedService } from './load.ts'
 
@@ -112,21 +113,6 @@ function toInstall({ packages }: Tool, path: string): string {
   const installer = found ?? 'apt-get'
   const sudo = process.getuid?.() === 0 || installer === 'brew' ? '' : 'sudo '
   return `${sudo}${installers[installer]} ${packages[installer]}`
-}
-
-/** Whether a program can be started: on the PATH, or, with a slash in its name, below a folder. */
-export function isProgram(program: string, path: string, folder = '.'): boolean {
-  const places = program.includes('/')
-    ? [isAbsolute(program) ? program : join(folder, program)]
-    : path.split(delimiter).map((each) => join(each, program))
-  return places.some((place) => {
-    try {
-      accessSync(place, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
 }
 
 /** The program that each command of the model starts with. */

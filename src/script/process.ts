@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
 import { setPriority } from 'node:os'
-import { delimiter, isAbsolute, join } from 'node:path'
 import { createLineSplitter, createLogLimit, readInBites } from '../ml/output.ts'
 import type { LogStream } from '../ml/run.ts'
 import type { ScriptLimits } from '../ml/runner.ts'
 import { createCapture } from './capture.ts'
+import { isProgram } from './program.ts'
 
 /*
  * One command, seen from the service: a process with a group and a session of its own. However it ends, nothing of it runs
@@ -182,23 +181,9 @@ function findFault(program: string, { folder, env, limits, words }: CommandRun):
   const needed = Object.values(limits).some((value) => value !== null)
     ? [program, 'prlimit']
     : [program]
-  const missing = needed.find((name) => !isThere(name, folder, env.PATH ?? ''))
+  const missing = needed.find((name) => !isProgram(name, env.PATH ?? '', folder))
   if (missing === undefined) return null
   return missing.includes('/')
     ? `could not be started: "${missing}" is not in the project, or may not be executed`
     : `could not be started: the program "${missing}" was not found; is it installed, and in the PATH of the service?`
-}
-
-function isThere(program: string, folder: string, path: string): boolean {
-  const places = program.includes('/')
-    ? [isAbsolute(program) ? program : join(folder, program)]
-    : path.split(delimiter).map((each) => join(each, program))
-  return places.some((place) => {
-    try {
-      accessSync(place, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
 }
