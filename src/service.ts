@@ -172,17 +172,20 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     routes.push(entity.routes)
   }
 
-  const intake = createIntakeQueue()
   const programs = {
     runner: spec.runner?.keeps === 'value' ? spec.runner : null,
     functions: spec.tasks?.functions ?? new Map<never, never>(),
   }
   const hosts = hasHosts(spec) ? openHosts(spec, programs, options) : null
   const info = MLServiceInfo.safeParse(spec.info).data ?? null
+  const intake = createIntakeQueue({ numeric: info?.required_covariates ?? [] })
   const validation =
     spec.runner &&
     info &&
-    createValidation({ configs, artifacts, blobs, runner: spec.runner, info, onError })
+    createValidation({
+      ...{ configs, artifacts, blobs, runner: spec.runner, info, onError },
+      agree: intake.agree,
+    })
   const ml =
     validation && info
       ? createMl({ configs, artifacts, validation, jobs, blobs, info, newId })

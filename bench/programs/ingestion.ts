@@ -30,7 +30,7 @@ export const ingestion: Program = {
         ['strict parsing', () => parseJson(body)],
         [
           'whole intake: parse, check, canonical text, hash',
-          () => takeIn({ form: 'json', type: 'train', body }),
+          () => takeIn({ form: 'json', type: 'train', numeric: [], body }),
         ],
         ['DataFrame from rows', () => DataFrame.fromJson(data)],
       ]

@@ -1,17 +1,12 @@
-import { decodeUtf8, parseCsv } from '../data/csv.ts'
+import type { Info } from '../client/index.ts'
+import { keyColumns } from '../data/agreed.ts'
+import { type DialectOptions, type DialectWords, readDialect } from '../data/csv-dialect.ts'
+import { parseCsvFile } from '../data/csv-file.ts'
 import { parsePeriod } from '../data/periods.ts'
 import type { FrameJson } from '../data/schema.ts'
 import { ChapkitError, type Issue } from '../errors.ts'
-import { CommandError } from './exit.ts'
+import { CommandError, exit } from './exit.ts'
 import { readInput } from './files.ts'
-
-/** Columns that hold numbers for every model: a word in one is a mistake, and the line of it is known here only. */
-const numeric = {
-  disease_cases: 'number',
-  population: 'number',
-  rainfall: 'number',
-  mean_temperature: 'number',
-} as const
 
 /** A CSV file as the service is sent it. */
 export interface CsvFile {
@@ -21,59 +16,85 @@ export interface CsvFile {
   warnings: string[]
 }
 
-/** Reads a CSV file, or stdin for `-`. What is wrong with it is told with its name, line and column. */
-export async function readCsvFile(path: string): Promise<CsvFile> {
+/** How options are named in messages about the file. */
+const optionWords: DialectWords = {
+  delimiter: (name) => `--delimiter ${name}`,
+  decimal: '--decimal ,',
+  map: (from, to) => `--map ${/^[\w.-]+$/.test(from) ? from : `'${from}'`}=${to}`,
+  dateFormat: '--date-format',
+}
+
+/**
+ * Reads a CSV file, or stdin for `-`, as the service would: `info` says which columns hold numbers, and what its periods
+ * are. What is wrong with it is told with its name, line and column.
+ */
+export async function readCsvFile(
+  path: string,
+  info: Info,
+  options: DialectOptions = {},
+): Promise<CsvFile> {
   const name = path === '-' ? 'stdin' : path
   const bytes = await readInput(path)
   if (bytes.byteLength === 0)
     throw new CommandError(`${name} is empty: expected CSV with a header line`)
   let frame: FrameJson
   try {
-    const text = decodeUtf8(bytes)
-    refuseOthers(name, text)
-    frame = parseCsv(text, { types: numeric })
+    frame = parseCsvFile(bytes, {
+      numeric: new Set(info.required_covariates),
+      dialect: readDialect(options, info.period_type ?? 'any'),
+      words: optionWords,
+    })
   } catch (error) {
     if (!(error instanceof ChapkitError)) throw error
-    const [issue] = error.issues ?? []
-    throw new CommandError(issue ? toLine(name, issue) : `${name}: ${error.message}`)
+    throw toCommandError(name, error)
   }
   if (frame.data.length === 0) throw new CommandError(`${name} has a header but no rows`)
   return { name, frame, warnings: findOddities(name, frame) }
+}
+
+function toCommandError(name: string, { message, issues = [] }: ChapkitError): CommandError {
+  const [issue, ...more] = issues
+  if (!issue) return new CommandError(`${name}: ${message}`)
+  const [where, option] = issue.loc
+  if (where === 'query')
+    return new CommandError(`--${String(option).replace('_', '-')}: ${issue.msg}`, exit.usage)
+  const rest = more.length > 0 ? ` (and ${more.length} more such cells)` : ''
+  return new CommandError(`${toLine(name, issue)}${rest}`)
 }
 
 function toLine(name: string, { loc, msg }: Issue): string {
   return `${name}:${loc[1]}: ${msg}`
 }
 
-/** What people call CSV but is not: the first line tells. */
-function refuseOthers(name: string, text: string) {
-  if (text.startsWith('PK') || text.includes('\0'))
-    throw new CommandError(
-      `${name} is not CSV but a spreadsheet or another binary file: save it as CSV (UTF-8)`,
-    )
-  const [first = ''] = text.split('\n', 1)
-  if (first.includes(',')) return
-  const separator = first.includes(';') ? 'semicolons' : first.includes('\t') ? 'tabs' : null
-  if (separator !== null)
-    throw new CommandError(
-      `${name}:1: expected commas between the columns, got ${separator}; save it as CSV with commas`,
-    )
-}
-
 /** What a model will hardly understand, though it may. */
 function findOddities(name: string, { columns, data }: FrameJson): string[] {
-  const lacking = ['time_period', 'location'].filter((column) => !columns.includes(column))
-  const warnings =
-    lacking.length > 0
-      ? [
-          `${name}:1: has no column ${lacking.join(' and ')}, which models go by; it has ${columns.join(', ')}`,
-        ]
-      : []
+  const warnings = keyColumns
+    .filter((column) => !columns.includes(column))
+    .map((column) => {
+      const from = likely(column, columns) ?? 'NAME'
+      return `${name}:1: has no column ${column}, which models go by; it has ${columns.join(', ')}; ${optionWords.map(from, column)} renames one`
+    })
   const at = columns.indexOf('time_period')
   const row = at < 0 ? -1 : data.findIndex((cells) => parsePeriod(String(cells[at] ?? '')) === null)
   if (row >= 0)
     warnings.push(
-      `${name}: row ${row + 1}: expected a period such as 2024-01 or 2024-W05 in column time_period, got ${JSON.stringify(data[row]![at])}`,
+      `${name}: row ${row + 1}: expected a period such as 2024-01 or 2024-W05 in column time_period, got ${JSON.stringify(data[row]![at])}; ${optionWords.dateFormat} %d/%m/%Y reads dates such as 31/01/2024`,
     )
   return warnings
+}
+
+const likelyNames: Readonly<Record<(typeof keyColumns)[number], RegExp>> = {
+  time_period:
+    /^(?:date|period|month|week|time|year|day|datum|fecha|mes|semana|mois|semaine|période)/i,
+  location:
+    /^(?:loc|district|region|province|area|place|orgunit|org_unit|country|county|site|dept|département|distrito|municip)/i,
+}
+
+/** The column that probably is the one that is missing. */
+function likely(wanted: (typeof keyColumns)[number], columns: readonly string[]) {
+  const bare = (text: string) => text.trim().toLowerCase().replaceAll(/[ .-]/g, '_')
+  return (
+    columns.find((column) => bare(column) === wanted) ??
+    columns.find((column) => likelyNames[wanted].test(column.trim()))
+  )
 }

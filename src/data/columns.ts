@@ -1,5 +1,6 @@
 import { ChapkitError, validationError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
+import { type Agreed, agreedCell, agreedKind, misfitMessage } from './agreed.ts'
 import { type Cell, kindOf, typeOfKinds } from './schema.ts'
 
 interface ColumnBase {
@@ -58,8 +59,14 @@ export function toCell(value: unknown, column: string, row: number): Cell {
   }
 }
 
-/** Finds the narrowest type that holds every cell and lays the column out for it. */
+/**
+ * Finds the narrowest type that holds every cell and lays the column out for it. An agreed column holds what is agreed,
+ * whatever came; a cell that cannot be that is `bad-request`, with its row and column.
+ */
 export function buildColumn(name: string, source: ArrayLike<unknown>): Column {
+  const kind = agreedKind(name)
+  if (kind !== null && !(kind === 'number' && source instanceof Float64Array))
+    return buildAgreed(name, kind, source)
   if (source instanceof Float64Array) return fromFloats(name, source)
   const length = source.length
   const cells = new Array<Cell>(length)
@@ -95,6 +102,29 @@ export function buildColumn(name: string, source: ArrayLike<unknown>): Column {
     case 'any':
       return { name, type, values: cells, nulls }
   }
+}
+
+function buildAgreed(name: string, kind: Agreed, source: ArrayLike<unknown>): Column {
+  const cells = new Array<Cell>(source.length)
+  let isMissing = false
+  let isWhole = true
+  let isEmpty = true
+  for (let row = 0; row < cells.length; row++) {
+    const given = toCell(source[row], name, row)
+    const cell = agreedCell(given, kind)
+    if (cell === undefined)
+      throw new ChapkitError('bad-request', misfitMessage(name, given, kind, `, row ${row}`))
+    cells[row] = cell
+    if (cell === null) isMissing = true
+    else {
+      isEmpty = false
+      if (!Number.isSafeInteger(cell)) isWhole = false
+    }
+  }
+  const nulls = isMissing ? nullMask(cells) : null
+  if (kind === 'text') return { name, type: 'string', values: cells as (string | null)[], nulls }
+  const values = Float64Array.from(cells, (cell) => (cell === null ? Number.NaN : (cell as number)))
+  return { name, type: isWhole && !isEmpty ? 'integer' : 'number', values, nulls }
 }
 
 /** Columns from rows of cells; a ragged row is `validation-failed`. */
@@ -163,7 +193,8 @@ export function takeRows(column: Column, rows: Int32Array): Column {
 }
 
 export function renameColumn(column: Column, name: string): Column {
-  return { ...column, name }
+  // Under an agreed name it has to hold what is agreed.
+  return agreedKind(name) === null ? { ...column, name } : buildColumn(name, cellsOf(column))
 }
 
 /** A row as an object. */

@@ -8,7 +8,15 @@ export interface ScannedCsv {
   lines: number[]
 }
 
-const comma = 44
+/** Separators of columns by their character, as messages name one. */
+export const separatorNames: Readonly<Record<string, string>> = {
+  ',': 'a comma',
+  ';': 'a semicolon',
+  '\t': 'a tab',
+  '|': 'a bar',
+  ' ': 'a blank',
+}
+
 const quote = 34
 const lineFeed = 10
 const carriageReturn = 13
@@ -18,9 +26,10 @@ const carriageReturn = 13
  * a CSV file wrong must be told with its line (ragged rows, open quotes), and `""` must stay apart from nothing;
  * the fast libraries fill, cut or join such rows in silence.
  */
-export function scanCsv(source: string): ScannedCsv {
+export function scanCsv(source: string, delimiter = ','): ScannedCsv {
   const text = source.charCodeAt(0) === 0xfeff ? source.slice(1) : source
   const end = text.length
+  const separator = delimiter.charCodeAt(0)
   const columns: (string | null)[][] = []
   const lines: number[] = []
   let header: string[] | null = null
@@ -39,20 +48,20 @@ export function scanCsv(source: string): ScannedCsv {
       at = close + 1
     } else {
       const start = at
-      at = unquotedEnd(text, at, end)
+      at = unquotedEnd(text, at, end, separator)
       cell = start === at ? null : text.slice(start, at)
     }
     row.push(cell)
 
     const next = text.charCodeAt(at)
-    if (next === comma) {
+    if (next === separator) {
       at++
-      // A comma at the very end still opens one more, empty, cell.
+      // A separator at the very end still opens one more, empty, cell.
       if (at < end) continue
       row.push(null)
     } else if (next === carriageReturn && text.charCodeAt(at + 1) === lineFeed) at += 2
     else if (next === lineFeed) at++
-    else if (at < end) throw afterQuote(text, at, line)
+    else if (at < end) throw afterQuote(text, at, line, delimiter)
 
     const blank = row.length === 1 && row[0] === null
     if (header === null) {
@@ -76,12 +85,12 @@ export function scanCsv(source: string): ScannedCsv {
   return { header, columns, lines }
 }
 
-/** Where an unquoted cell ends: a comma, a line end, or the end of the text. A lone CR belongs to the cell. */
-function unquotedEnd(text: string, start: number, end: number): number {
+/** Where an unquoted cell ends: a separator, a line end, or the end of the text. A lone CR belongs to the cell. */
+function unquotedEnd(text: string, start: number, end: number, separator: number): number {
   let at = start
   for (; at < end; at++) {
     const code = text.charCodeAt(at)
-    if (code === comma || code === lineFeed) return at
+    if (code === separator || code === lineFeed) return at
     if (code === carriageReturn && text.charCodeAt(at + 1) === lineFeed) return at
   }
   return at
@@ -148,11 +157,12 @@ function ragged(line: number, expected: number, came: number) {
   ])
 }
 
-function afterQuote(text: string, at: number, line: number) {
+function afterQuote(text: string, at: number, line: number, delimiter: string) {
+  const separator = separatorNames[delimiter] ?? show(delimiter)
   return validationError([
     {
       loc: ['body', line],
-      msg: `Expected a comma or a line end after the closing quote, got ${show(text.slice(at, at + 10))}`,
+      msg: `Expected ${separator} or a line end after the closing quote, got ${show(text.slice(at, at + 10))}`,
       type: 'stray_quote',
     },
   ])

@@ -1,52 +1,80 @@
 import { crc32 } from 'node:zlib'
-import { ChapkitError, validationError } from '../errors.ts'
+import { type Issue, validationError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
-import { scanCsv } from './csv-scan.ts'
 import {
-  type Cell,
-  type CellColumns,
-  type FieldType,
-  type FrameJson,
-  isNumericColumn,
-  isTextColumn,
-  toRows,
-} from './schema.ts'
+  type Agreed,
+  agreedCell,
+  agreedKind,
+  type DecimalMark,
+  emptyKeyMessage,
+  isEmptyKey,
+  keyColumns,
+  maximumIssues,
+  misfitMessage,
+} from './agreed.ts'
+import { type CsvDialect, type DialectWords, plainDialect } from './csv-dialect.ts'
+import { scanCsv } from './csv-scan.ts'
+import { type Cell, type CellColumns, type FieldType, type FrameJson, toRows } from './schema.ts'
 
 export interface CsvOptions {
   /**
    * Types of columns by name, for text whose types are known: nothing is guessed, and a cell that does not fit is an
-   * error. `any` leaves a column to inference. `location` and `time_period` are text in any case.
+   * error. `any` leaves a column to inference. Agreed columns (`location`, `time_period`, `disease_cases`, …) are what is
+   * agreed in any case.
    */
   types?: Readonly<Record<string, FieldType>>
+}
+
+/** What only the doors of a service and of the command line ask of a file. */
+export interface CsvFileOptions extends CsvOptions {
+  /** Further columns that hold numbers, such as the covariates that a model requires. */
+  numeric?: ReadonlySet<string>
+  dialect?: CsvDialect
+  /** Names of the options of a dialect, for messages. */
+  words?: DialectWords
+  /** Refuses rows without location or period. */
+  keys?: 'filled'
 }
 
 /**
  * Reads CSV (RFC 4180, comma, LF or CRLF, with or without a byte order mark).
  *
- * A column's type follows from all of its cells, never from a sample. It holds numbers when every cell is written as
- * programs write numbers (`267`, `-3.50`, `.5`, `1e-05`, `2.5e+20`); text that a number would not give back stays text
- * for the whole column: `007`, `+1`, `1_000`, `1e5`, `nan`, `inf`, integers beyond 2^53. It holds booleans when every
- * cell is `true` or `false` in any case; `yes` and `no` are text. An empty cell is null, `""` is an empty string (null
- * between numbers or booleans). `NA`, as R writes it, is null between numbers or booleans and in the agreed numeric
- * columns, else text. `location` and `time_period` are always text. An empty first header cell is named `index`. Blank
- * lines are skipped, except in a file of one column, where they are nulls.
+ * Agreed columns hold what is agreed, and a cell that does not is an error: `location` and `time_period` are text,
+ * `disease_cases`, `population`, `rainfall` and `mean_temperature` are numbers as `numberOf` reads them, with null for an
+ * empty cell and `NA`.
+ *
+ * The type of any other column follows from all of its cells, never from a sample. It holds numbers when every cell is
+ * written as programs write numbers (`267`, `-3.50`, `.5`, `1e-05`, `2.5e+20`); text that a number would not give back
+ * stays text for the whole column: `007`, `+1`, `1_000`, `1e5`, `nan`, `inf`, integers beyond 2^53. It holds booleans when
+ * every cell is `true` or `false` in any case; `yes` and `no` are text. An empty cell is null, `""` is an empty string
+ * (null between numbers or booleans). `NA`, as R writes it, is null between numbers or booleans, else text. An empty first
+ * header cell is named `index`. Blank lines are skipped, except in a file of one column, where they are nulls.
  *
  * Throws `validation-failed` for a ragged row, a duplicate or empty header, a quote that is not closed and a cell that
- * does not fit `types`; the issue's `loc` is `["body", line]`, lines counted from 1.
+ * does not fit; the issue's `loc` is `["body", line]`, lines counted from 1.
  */
-export function parseCsv(text: string, options: CsvOptions = {}): FrameJson {
+export function parseCsv(text: string, options: CsvFileOptions = {}): FrameJson {
   const table = readCsv(text, options)
   return { columns: table.columns, data: toRows(table, table.cells[0]?.length ?? 0) }
 }
 
 /** As `parseCsv`, by column. */
-export function readCsv(text: string, options: CsvOptions = {}): CellColumns {
-  const { header, columns, lines } = scanCsv(text)
+export function readCsv(text: string, options: CsvFileOptions = {}): CellColumns {
+  const { dialect = plainDialect, numeric, words, keys } = options
+  const { header, columns, lines } = scanCsv(text, dialect.delimiter)
+  const names = renamed(header, dialect.names)
   const types = new Map(Object.entries(options.types ?? {}))
-  const cells = header.map((name, index) =>
-    typed(name, columns[index]!, isTextColumn(name) ? 'string' : types.get(name), lines),
-  )
-  return { columns: header, cells }
+  const cells = names.map((name, index) => {
+    const raw = columns[index]!
+    if (keys === 'filled' && (keyColumns as readonly string[]).includes(name))
+      assertFilled(name, raw, lines)
+    if (name === 'time_period' && dialect.readDate !== null) return dates(raw, lines, dialect)
+    const kind = agreedKind(name, numeric) ?? kindOfType(types.get(name))
+    if (kind !== null) return agreed(name, raw, kind, lines, dialect.decimal, words)
+    if (types.get(name) === 'boolean') return booleans(raw) ?? unfit(name, raw, lines)
+    return inferred(raw, dialect.decimal)
+  })
+  return { columns: names, cells }
 }
 
 /**
@@ -74,17 +102,6 @@ export function csvFacts(frame: FrameJson): { size: number; crc32: number } {
   return { size: bytes.byteLength, crc32: crc32(bytes) }
 }
 
-/** Text from bytes; anything but UTF-8 is `validation-failed`. */
-export function decodeUtf8(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (cause) {
-    throw new ChapkitError('validation-failed', 'Expected CSV in UTF-8; save the file as UTF-8', {
-      cause,
-    })
-  }
-}
-
 // A sign in the exponent or a dot in front of it: every program that prints numbers writes one, codes such as 1e5 do not.
 const numberPattern = /^-?(?:(?:0|[1-9]\d*)?\.\d+(?:[eE][+-]?\d+)?|(?:0|[1-9]\d*)(?:[eE][+-]\d+)?)$/
 const booleanPattern = /^(?:true|false)$/i
@@ -93,42 +110,91 @@ const special = /[",\r\n\ufeff]/
 
 type RawColumn = (string | null)[]
 
-function typed(
+/** The header with new names; a name that the file does not have, or that two columns get, is refused. */
+function renamed(header: string[], names: CsvDialect['names']): string[] {
+  if (names.size === 0) return header
+  for (const from of names.keys()) {
+    if (header.includes(from)) continue
+    const msg = `Expected a column ${show(from)} to rename, got ${header.map(show).join(', ')}`
+    throw validationError([{ loc: ['body', 1], msg, type: 'missing_column' }])
+  }
+  const renamed = header.map((name) => names.get(name) ?? name)
+  const twice = renamed.find((name, at) => renamed.indexOf(name) < at)
+  if (twice === undefined) return renamed
+  const msg = `Expected each column once after renaming, got ${show(twice)} again`
+  throw validationError([{ loc: ['body', 1], msg, type: 'duplicate_column' }])
+}
+
+function kindOfType(type: FieldType | undefined): Agreed | null {
+  if (type === 'string') return 'text'
+  return type === 'integer' || type === 'number' ? 'number' : null
+}
+
+/** Cells of an agreed kind. All that do not fit are told, up to a bound: people repair a file in one go. */
+function agreed(
   name: string,
   raw: RawColumn,
-  type: FieldType | undefined,
+  kind: Agreed,
   lines: readonly number[],
+  decimal: DecimalMark,
+  words: DialectWords | undefined,
 ): Cell[] {
-  switch (type) {
-    case 'string':
-      return raw
-    case 'integer':
-    case 'number':
-      return (
-        numbers(raw) ?? unfit(name, raw, lines, 'a number', (cell) => parseNumber(cell) !== null)
-      )
-    case 'boolean':
-      return booleans(raw) ?? unfit(name, raw, lines, '`true` or `false`', isBoolean)
-    default:
-      return inferred(name, raw)
+  if (kind === 'text') return raw
+  const cells = new Array<Cell>(raw.length)
+  const issues: Issue[] = []
+  for (let row = 0; row < raw.length; row++) {
+    const cell = agreedCell(raw[row]!, kind, decimal)
+    if (cell !== undefined) cells[row] = cell
+    else {
+      const option = { decimal, ...(words && { decimalOption: words.decimal }) }
+      const msg = misfitMessage(name, raw[row], kind, '', option)
+      issues.push({ loc: ['body', lines[row] ?? 0], msg, type: 'cell_type' })
+      if (issues.length === maximumIssues) break
+    }
   }
+  if (issues.length > 0) throw validationError(issues)
+  return cells
 }
 
-function inferred(name: string, raw: RawColumn): Cell[] {
+function assertFilled(name: string, raw: RawColumn, lines: readonly number[]): void {
+  const issues: Issue[] = []
+  for (let row = 0; row < raw.length && issues.length < maximumIssues; row++) {
+    if (!isEmptyKey(raw[row]!)) continue
+    const msg = emptyKeyMessage(name, raw[row]!, `line ${lines[row]}`)
+    issues.push({ loc: ['body', lines[row] ?? 0], msg, type: 'cell_type' })
+  }
+  if (issues.length > 0) throw validationError(issues)
+}
+
+/** Periods out of dates that are written in the dialect's format. */
+function dates(raw: RawColumn, lines: readonly number[], dialect: CsvDialect): Cell[] {
+  const issues: Issue[] = []
+  const cells = raw.map((cell, row) => {
+    if (cell === null || cell === '') return null
+    const period = dialect.readDate!(cell)
+    if (period === null && issues.length < maximumIssues) {
+      const msg = `Expected a date written as ${dialect.dateFormat} in column \`time_period\`, got ${show(cell)}`
+      issues.push({ loc: ['body', lines[row] ?? 0], msg, type: 'cell_type' })
+    }
+    return period
+  })
+  if (issues.length > 0) throw validationError(issues)
+  return cells
+}
+
+function inferred(raw: RawColumn, decimal: DecimalMark): Cell[] {
   const sample = raw.find((cell) => cell !== null && cell !== '' && cell !== 'NA')
-  if (sample === undefined || sample === null) {
-    return isNumericColumn(name) ? raw.map(() => null) : raw
-  }
-  return (isBoolean(sample) ? booleans(raw) : numbers(raw)) ?? raw
+  if (sample === undefined || sample === null) return raw
+  return (isBoolean(sample) ? booleans(raw) : numbers(raw, decimal)) ?? raw
 }
 
-function numbers(raw: RawColumn): Cell[] | null {
+function numbers(raw: RawColumn, decimal: DecimalMark): Cell[] | null {
   const cells = new Array<Cell>(raw.length)
   for (let row = 0; row < raw.length; row++) {
     const cell = raw[row]!
     if (isMissing(cell)) cells[row] = null
     else {
-      const number = parseNumber(cell)
+      const number = inferredNumber(cell, decimal)
       if (number === null) return null
       cells[row] = number
     }
@@ -147,7 +213,9 @@ function booleans(raw: RawColumn): Cell[] | null {
   return cells
 }
 
-function parseNumber(text: string): number | null {
+function inferredNumber(written: string, decimal: DecimalMark): number | null {
+  if (decimal === ',' && written.includes('.')) return null
+  const text = decimal === ',' ? written.replace(',', '.') : written
   if (!numberPattern.test(text)) return null
   const number = Number(text)
   if (!Number.isFinite(number)) return null
@@ -163,21 +231,10 @@ function isMissing(cell: string | null): cell is null {
   return cell === null || cell === '' || cell === 'NA'
 }
 
-function unfit(
-  name: string,
-  raw: RawColumn,
-  lines: readonly number[],
-  expected: string,
-  fits: (cell: string) => boolean,
-): never {
-  const row = raw.findIndex((cell) => !isMissing(cell) && !fits(cell))
-  throw validationError([
-    {
-      loc: ['body', lines[row] ?? 0],
-      msg: `Expected ${expected} in column \`${name}\`, got ${show(raw[row])}`,
-      type: 'cell_type',
-    },
-  ])
+function unfit(name: string, raw: RawColumn, lines: readonly number[]): never {
+  const row = raw.findIndex((cell) => !isMissing(cell) && !isBoolean(cell))
+  const msg = `Expected \`true\` or \`false\` in column \`${name}\`, got ${show(raw[row])}`
+  throw validationError([{ loc: ['body', lines[row] ?? 0], msg, type: 'cell_type' }])
 }
 
 function numberText(number: number): string {

@@ -1,5 +1,6 @@
 import type { Issue } from '../errors.ts'
 import { show } from '../kernel/show.ts'
+import { maximumIssues } from './agreed.ts'
 import {
   announcedType,
   type Cell,
@@ -12,8 +13,6 @@ import {
 } from './schema.ts'
 
 type Loc = readonly (string | number)[]
-
-const maximumIssues = 20
 
 /**
  * Checks a frame as it came over HTTP: `columns` (unique, non-empty strings), `data` (rows as long as `columns`, cells

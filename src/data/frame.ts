@@ -17,7 +17,8 @@ import {
   renameColumn,
   takeRows,
 } from './columns.ts'
-import { type CsvOptions, decodeUtf8, readCsv, writeCsv } from './csv.ts'
+import { type CsvOptions, readCsv, writeCsv } from './csv.ts'
+import { decodeCsv } from './csv-file.ts'
 import { describeColumns, tableText } from './describe.ts'
 import { GroupedFrame } from './group.ts'
 import { type LagOptions, lagRows } from './lag.ts'
@@ -85,7 +86,7 @@ export class DataFrame {
   /** From CSV, as text or UTF-8 bytes, by the rules of `parseCsv`. */
   static fromCsv(source: string | Uint8Array, options: CsvOptions = {}): DataFrame {
     return DataFrame.#fromCells(
-      readCsv(typeof source === 'string' ? source : decodeUtf8(source), options),
+      readCsv(typeof source === 'string' ? source : decodeCsv(source), options),
     )
   }
 

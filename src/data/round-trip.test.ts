@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { agreedKind } from './agreed.ts'
 import { parseCsv, writeCsv } from './csv.ts'
 import { DataFrame } from './frame.ts'
 import { canonicalFrameText, checkFrame, recordsText, withSchema } from './frame-json.ts'
@@ -59,12 +60,20 @@ const name = fc.oneof(
       'a.b',
       '2020',
       'rainfall',
+      'population',
+      'location',
       'x,y',
       '\r\n',
       'constructor',
     ),
   },
 )
+
+/** What a column of this name holds, whatever a frame has in it. */
+function agreedType(key: string): FieldType | null {
+  const kind = agreedKind(key)
+  return kind === 'text' ? 'string' : kind
+}
 
 function frames(types: readonly FieldType[], leastColumns = 1): fc.Arbitrary<FrameJson> {
   return fc
@@ -78,7 +87,7 @@ function frames(types: readonly FieldType[], leastColumns = 1): fc.Arbitrary<Fra
     })
     .chain(({ columns, rows }) =>
       fc
-        .array(fc.tuple(...columns.map(([, type]) => cellsOfType[type])), {
+        .array(fc.tuple(...columns.map(([key, type]) => cellsOfType[agreedType(key) ?? type])), {
           minLength: rows,
           maxLength: rows,
         })

@@ -11,6 +11,7 @@ import { ChapkitError, toError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
 import { decodeModel, encodeModel } from '../ml/envelope.ts'
 import { factsOf } from '../ml/facts.ts'
+import { checkForecast } from '../ml/forecast.ts'
 import type {
   BytesSource,
   PredictRequest,
@@ -147,6 +148,9 @@ async function predict(
   })
   const { covariates } = request
   const prediction = withSchema(toPrediction(returned), { covariates: [...covariates] })
+  const { error, warnings } = checkForecast(prediction, future)
+  if (error !== null) throw new WrongResult(`onPredict returned another forecast: ${error}`)
+  for (const warning of warnings) options.events.onLog('log', `warning: ${warning}`)
   return {
     kind: 'predict',
     frame: Buffer.from(canonicalFrameText(prediction)),

@@ -47,6 +47,29 @@ const count = (fallback: number, minimum: number) => ({
 })
 
 export const schemas = {
+  trainQuery: {
+    type: 'object',
+    properties: {
+      config_id: { type: 'string', description: 'Config of a CSV body' },
+      delimiter: {
+        type: 'string',
+        description:
+          'Between the columns of a CSV body: comma, semicolon, tab, pipe, space, or the character',
+        default: 'comma',
+      },
+      decimal: { type: 'string', description: 'Decimal mark of a CSV body: . or ,', default: '.' },
+      map: {
+        type: 'array',
+        items: { type: 'string' },
+        description: 'Renames a column of a CSV body, such as date=time_period; may be given again',
+      },
+      date_format: {
+        type: 'string',
+        description:
+          'Reads time_period of a CSV body as dates, by the directives of strptime: %d/%m/%Y',
+      },
+    },
+  },
   trainIn: { type: 'object', required: ['config_id', 'data'], properties: trainProperties },
   predictIn: {
     type: 'object',

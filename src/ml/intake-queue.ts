@@ -3,6 +3,7 @@ import {
   type Intake,
   type IntakeOutcome,
   type IntakeRequest,
+  type TakenFrame,
   takeIn,
   toRefusalError,
 } from './intake.ts'
@@ -10,10 +11,20 @@ import {
 /** Bodies above this size are read by a thread of their own; below, handing them over costs more than it spares. */
 const threadAbove = 256 * 1024
 
+/** A request body as it came. */
+type BodyRequest = DistributiveOmit<Exclude<IntakeRequest, { form: 'frame' }>, 'numeric'>
+
+type DistributiveOmit<Union, Key extends PropertyKey> = Union extends unknown
+  ? Omit<Union, Key>
+  : never
+
 export type IntakeQueue = ReturnType<typeof createIntakeQueue>
 
-/** Reads request bodies: small ones here and now, large ones in one thread that starts with the first of them. */
-export function createIntakeQueue() {
+/**
+ * Reads request bodies: small ones here and now, large ones in one thread that starts with the first of
+ * them. `numeric` are the columns that hold numbers besides the agreed ones.
+ */
+export function createIntakeQueue({ numeric = [] }: { numeric?: readonly string[] } = {}) {
   const waiting = new Map<number, PromiseWithResolvers<IntakeOutcome>>()
   let thread: Worker | undefined
   let lastId = 0
@@ -47,14 +58,21 @@ export function createIntakeQueue() {
     return answer.promise
   }
 
+  async function take(request: IntakeRequest): Promise<Intake | TakenFrame> {
+    const outcome =
+      request.body.byteLength > threadAbove ? await inThread(request) : takeIn(request)
+    if ('refusal' in outcome) throw toRefusalError(outcome.refusal)
+    return outcome.intake
+  }
+
   return {
     /** The checked request. Throws what is wrong with it: 400 or 422. */
-    async take(request: IntakeRequest): Promise<Intake> {
-      const outcome =
-        request.body.byteLength > threadAbove ? await inThread(request) : takeIn(request)
-      if ('refusal' in outcome) throw toRefusalError(outcome.refusal)
-      return outcome.intake
-    },
+    take: (request: BodyRequest): Promise<Intake> =>
+      take({ ...request, numeric }) as Promise<Intake>,
+
+    /** A frame of which `columns` hold numbers, too. Throws 422 with the cells that are none. */
+    agree: (frame: TakenFrame, columns: readonly string[], loc: string[]): Promise<TakenFrame> =>
+      take({ form: 'frame', body: frame.bytes, numeric: columns, loc }) as Promise<TakenFrame>,
 
     async close(): Promise<void> {
       const worker = thread

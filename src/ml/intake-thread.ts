@@ -15,8 +15,9 @@ parentPort?.on('message', ({ id, request }: { id: number; request: IntakeRequest
 function buffersOf(outcome: IntakeOutcome): ArrayBuffer[] {
   if ('refusal' in outcome) return []
   const { intake } = outcome
-  const taken =
-    intake.type === 'train'
+  const taken = !('type' in intake)
+    ? [intake]
+    : intake.type === 'train'
       ? [intake.data, intake.geo]
       : [intake.historic, intake.future, intake.geo]
   return taken.flatMap((each) => (each ? [each.bytes.buffer as ArrayBuffer] : []))

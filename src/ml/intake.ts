@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { decodeUtf8, parseCsv } from '../data/csv.ts'
+import { agreeRows } from '../data/agreed.ts'
+import { type DialectOptions, type DialectWords, readDialect } from '../data/csv-dialect.ts'
+import { parseCsvFile } from '../data/csv-file.ts'
+import type { PeriodType } from '../data/date-format.ts'
 import { canonicalFrameText, checkFrame } from '../data/frame-json.ts'
 import { checkGeoJson } from '../data/geojson.ts'
 import type { FrameJson } from '../data/schema.ts'
@@ -20,6 +23,8 @@ export interface TakenBytes {
 export interface TakenFrame extends TakenBytes {
   rows: number
   columns: string[]
+  /** Columns in which a cell is neither a number nor null. */
+  notNumeric: string[]
 }
 
 export interface TrainIntake {
@@ -39,10 +44,24 @@ export interface PredictIntake {
 
 export type Intake = TrainIntake | PredictIntake
 
-/** What is to be taken in, as it came. */
+/** What is to be taken in, as it came. `numeric` are the columns that hold numbers besides the agreed ones. */
 export type IntakeRequest =
-  | { form: 'json'; type: 'train' | 'predict' | 'by-type'; body: Uint8Array }
-  | { form: 'csv'; configId: string; body: Uint8Array }
+  | {
+      form: 'json'
+      type: 'train' | 'predict' | 'by-type'
+      body: Uint8Array
+      numeric: readonly string[]
+    }
+  | {
+      form: 'csv'
+      configId: string
+      body: Uint8Array
+      numeric: readonly string[]
+      dialect: DialectOptions
+      periodType: PeriodType
+    }
+  /** A frame that has been taken in, of which more columns are to hold numbers. `loc` is where it came from. */
+  | { form: 'frame'; body: Uint8Array; numeric: readonly string[]; loc: readonly string[] }
 
 /** An error in a form that crosses threads. */
 export interface IntakeRefusal {
@@ -51,7 +70,7 @@ export interface IntakeRefusal {
   issues?: readonly Issue[]
 }
 
-export type IntakeOutcome = { intake: Intake } | { refusal: IntakeRefusal }
+export type IntakeOutcome = { intake: Intake | TakenFrame } | { refusal: IntakeRefusal }
 
 /**
  * Parses and checks the body of a train, predict or validate request and brings its frames into their stored form. A pure
@@ -59,7 +78,7 @@ export type IntakeOutcome = { intake: Intake } | { refusal: IntakeRefusal }
  */
 export function takeIn(request: IntakeRequest): IntakeOutcome {
   try {
-    return { intake: request.form === 'csv' ? takeCsv(request) : takeJson(request) }
+    return { intake: takeForm(request) }
   } catch (error) {
     if (!(error instanceof ChapkitError)) throw error
     const { code, message: detail, issues } = error
@@ -71,11 +90,40 @@ export function toRefusalError({ code, detail, issues }: IntakeRefusal): Chapkit
   return new ChapkitError(code, detail, issues ? { issues } : {})
 }
 
-function takeCsv({ configId, body }: Extract<IntakeRequest, { form: 'csv' }>): TrainIntake {
-  return { type: 'train', configId, data: toTakenFrame(parseCsv(decodeUtf8(body))), geo: null }
+function takeForm(request: IntakeRequest): Intake | TakenFrame {
+  if (request.form === 'csv') return takeCsv(request)
+  return request.form === 'json' ? takeJson(request) : agreeAgain(request)
 }
 
-function takeJson({ type: wanted, body }: Extract<IntakeRequest, { form: 'json' }>): Intake {
+/** How parameters of a query are named in messages about the file. */
+const queryWords: DialectWords = {
+  delimiter: (name) => `?delimiter=${name}`,
+  decimal: '?decimal=,',
+  map: (from, to) => `?map=${encodeURIComponent(from)}=${to}`,
+  dateFormat: '?date_format=',
+}
+
+function takeCsv(request: Extract<IntakeRequest, { form: 'csv' }>): TrainIntake {
+  const { configId, body, numeric, dialect, periodType } = request
+  const frame = parseCsvFile(body, {
+    numeric: new Set(numeric),
+    dialect: readDialect(dialect, periodType),
+    words: queryWords,
+  })
+  return { type: 'train', configId, data: toTakenFrame(frame), geo: null }
+}
+
+function agreeAgain(request: Extract<IntakeRequest, { form: 'frame' }>): TakenFrame {
+  const { body, numeric, loc } = request
+  const frame = JSON.parse(Buffer.from(body).toString()) as FrameJson
+  const issues = agreeRows(frame, loc, new Set(numeric))
+  if (issues.length > 0) throw validationError(issues)
+  return toTakenFrame(frame)
+}
+
+function takeJson(request: Extract<IntakeRequest, { form: 'json' }>): Intake {
+  const { type: wanted, body } = request
+  const numeric = new Set(request.numeric)
   const value = parseJson(body)
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw validationError([
@@ -91,14 +139,14 @@ function takeJson({ type: wanted, body }: Extract<IntakeRequest, { form: 'json' 
       ? {
           type,
           configId: takeId(fields, 'config_id', issues),
-          data: takeFrame(fields, 'data', issues),
+          data: takeFrame(fields, 'data', numeric, issues),
           geo,
         }
       : {
           type,
           artifactId: takeId(fields, 'artifact_id', issues),
-          historic: takeFrame(fields, 'historic', issues),
-          future: takeFrame(fields, 'future', issues),
+          historic: takeFrame(fields, 'historic', numeric, issues),
+          future: takeFrame(fields, 'future', numeric, issues),
           geo,
         }
   if (issues.length > 0) throw validationError(issues)
@@ -135,6 +183,7 @@ function takeId(fields: Record<string, unknown>, name: string, issues: Issue[]):
 function takeFrame(
   fields: Record<string, unknown>,
   name: string,
+  numeric: ReadonlySet<string>,
   issues: Issue[],
 ): TakenFrame | null {
   const checked = checkFrame(fields[name], ['body', name])
@@ -142,6 +191,7 @@ function takeFrame(
     issues.push(...checked.issues)
     return null
   }
+  issues.push(...agreeRows(checked.frame, ['body', name], numeric))
   return issues.length > 0 ? null : toTakenFrame(checked.frame)
 }
 
@@ -160,6 +210,9 @@ function toTakenFrame(frame: FrameJson): TakenFrame {
     ...toTaken(canonicalFrameText(frame)),
     rows: frame.data.length,
     columns: frame.columns,
+    notNumeric: frame.columns.filter((_, column) =>
+      frame.data.some((row) => row[column] !== null && typeof row[column] !== 'number'),
+    ),
   }
 }
 

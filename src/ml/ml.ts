@@ -12,7 +12,7 @@ import type { JobRecord } from '../job/schema.ts'
 import type { MLServiceInfo } from './info.ts'
 import type { Intake, PredictIntake, TakenBytes, TrainIntake } from './intake.ts'
 import type { Diagnostic } from './runner.ts'
-import { hasError, hookFailure, toRefusal, type Validation } from './validate.ts'
+import { columnFindings, hasError, hookFailure, toRefusal, type Validation } from './validate.ts'
 
 /** Cells that one sample may have. */
 export const maximumSampleCells = 200_000
@@ -127,7 +127,16 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
     /** Throws 429 when the queue is full: there is no use in looking at a request then. */
     assertRoom: (type: 'train' | 'predict'): Promise<void> => jobs.assertRoom(type),
 
-    async validate(intake: Intake): Promise<{ valid: boolean; diagnostics: Diagnostic[] }> {
+    /** All findings. What columns hold is one of them, though it is found while the request is taken in. */
+    async validate(taken: Promise<Intake>): Promise<{ valid: boolean; diagnostics: Diagnostic[] }> {
+      let intake: Intake
+      try {
+        intake = await taken
+      } catch (error) {
+        const diagnostics = columnFindings(error)
+        if (diagnostics === null) throw error
+        return { valid: false, diagnostics }
+      }
       const { diagnostics } = await validation
         .validate(intake, { thorough: true })
         .catch(rethrowHook)

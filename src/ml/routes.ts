@@ -107,7 +107,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
 
     await app.register(async (scope) => {
       takeBytes(scope, 'text/csv')
-      addEndpoint<{ Body: Buffer; Querystring: { config_id?: string } }>(
+      addEndpoint<{ Body: Buffer; Querystring: TrainQuery }>(
         scope,
         {
           method: 'POST',
@@ -115,8 +115,9 @@ export function mlRoutes(deps: MlRoutesDeps) {
           permission: 'ml:train',
           tag,
           summary: 'Submit a training',
-          description: 'With `?config_id=…` the body may also be a CSV file with a header line.',
-          query: { type: 'object', properties: { config_id: { type: 'string' } } },
+          description:
+            'With `?config_id=…` the body may also be a CSV file with a header line. The other parameters say how the file is written.',
+          query: schemas.trainQuery,
           otherBodies: [
             { contentType: 'application/json', schema: schemas.trainIn, example: examples.trainIn },
             { contentType: 'text/csv', schema: { type: 'string' }, example: examples.csv },
@@ -132,15 +133,21 @@ export function mlRoutes(deps: MlRoutesDeps) {
       )
     })
 
-    function takeTrain(
-      request: FastifyRequest<{ Body: Buffer; Querystring: { config_id?: string } }>,
-    ) {
+    function takeTrain(request: FastifyRequest<{ Body: Buffer; Querystring: TrainQuery }>) {
       if (!isCsv(request)) {
         return intake.take({ form: 'json', type: 'train', body: bodyOf(request) })
       }
-      const { config_id: configId } = request.query
+      const {
+        config_id: configId,
+        delimiter,
+        decimal,
+        map,
+        date_format: dateFormat,
+      } = request.query
       if (!isUlid(configId)) throw validationError([ulidIssue(['query', 'config_id'], configId)])
-      return intake.take({ form: 'csv', configId, body: bodyOf(request) })
+      const dialect = { delimiter, decimal, map, dateFormat }
+      const periodType = info.period_type
+      return intake.take({ form: 'csv', configId, body: bodyOf(request), dialect, periodType })
     }
 
     addEndpoint<{ Body: Buffer }>(
@@ -194,7 +201,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
         problems: [400, 413, 415, 422],
       },
       async (request) =>
-        ml.validate(await intake.take({ form: 'json', type: 'by-type', body: bodyOf(request) })),
+        ml.validate(intake.take({ form: 'json', type: 'by-type', body: bodyOf(request) })),
     )
 
     addEndpoint<{ Querystring: SampleQuery }>(
@@ -237,6 +244,14 @@ export function mlRoutes(deps: MlRoutesDeps) {
   }
 }
 
+interface TrainQuery {
+  config_id?: string
+  delimiter?: string
+  decimal?: string
+  map?: string[]
+  date_format?: string
+}
+
 interface SampleQuery {
   kind?: 'train' | 'predict'
   config_id?: string
@@ -264,8 +279,10 @@ const isCsv = (request: FastifyRequest): boolean =>
 function toSubmitRequest(request: FastifyRequest): IdempotentRequest {
   const plain = toIdempotentRequest(request)
   if (!isCsv(request)) return plain
-  const { config_id: configId } = request.query as { config_id?: string }
-  return { ...plain, fingerprint: () => `${plain.fingerprint()} ${configId}` }
+  const { config_id: configId, ...reading } = request.query as TrainQuery
+  // How it is to be read is part of it, too.
+  const how = Object.keys(reading).length === 0 ? '' : ` ${JSON.stringify(reading)}`
+  return { ...plain, fingerprint: () => `${plain.fingerprint()} ${configId}${how}` }
 }
 
 function bodyOf(request: FastifyRequest<{ Body: Buffer }>): Buffer {

@@ -4,13 +4,15 @@ import type { ManifestEntry } from '../artifact/schema.ts'
 import type { ArtifactRow } from '../artifact/store.ts'
 import { type Blobs, sha256 } from '../blob/blobs.ts'
 import type { Configs } from '../config/configs.ts'
+import { columnIssue } from '../data/agreed.ts'
 import { DataFrame } from '../data/frame.ts'
 import type { FeatureCollection } from '../data/geojson.ts'
 import type { FrameJson } from '../data/schema.ts'
 import { ChapkitError, type ErrorCode, toError, validationError } from '../errors.ts'
 import { isUlid } from '../kernel/id.ts'
+import { show } from '../kernel/show.ts'
 import type { MLServiceInfo } from './info.ts'
-import type { Intake, PredictIntake, TakenBytes, TrainIntake } from './intake.ts'
+import type { Intake, PredictIntake, TakenBytes, TakenFrame, TrainIntake } from './intake.ts'
 import { findModel } from './model-file.ts'
 import type { Diagnostic, ModelRunner } from './runner.ts'
 
@@ -20,6 +22,8 @@ export interface ValidateDeps {
   blobs: Blobs
   runner: ModelRunner
   info: MLServiceInfo
+  /** Brings more columns of a frame to numbers; throws 422 with the cells that are none. */
+  agree: (frame: TakenFrame, numeric: readonly string[], loc: string[]) => Promise<TakenFrame>
   onError: (error: unknown, message: string) => void
 }
 
@@ -55,8 +59,33 @@ export function createValidation({
   blobs,
   runner,
   info,
+  agree,
   onError,
 }: ValidateDeps) {
+  /** Whether a frame has the covariates of the service and of the config, as numbers; gives it with those converted. */
+  async function checkCovariates(
+    frame: TakenFrame,
+    field: string,
+    config: Record<string, unknown>,
+    diagnostics: Diagnostic[],
+  ): Promise<TakenFrame> {
+    const additional = additionalCovariates(config)
+    const missing = [...new Set([...info.required_covariates, ...additional])].filter(
+      (name) => !frame.columns.includes(name),
+    )
+    if (missing.length > 0) diagnostics.push(lacking(missing, frame, field))
+    const unlike = additional.filter((name) => frame.notNumeric.includes(name))
+    if (unlike.length === 0) return frame
+    try {
+      return await agree(frame, unlike, [field])
+    } catch (error) {
+      const found = columnFindings(error)
+      if (found === null) throw error
+      diagnostics.push(...found)
+      return frame
+    }
+  }
+
   async function validateTrain(intake: TrainIntake): Promise<Verdict> {
     const diagnostics: Diagnostic[] = []
     const stored = await configs.find(intake.configId)
@@ -75,7 +104,7 @@ export function createValidation({
     if (config) checkBounds(config, diagnostics)
     if (intake.data.rows === 0) {
       diagnostics.push(finding('data_empty', 'Training data is empty', 'data'))
-    }
+    } else if (config) intake.data = await checkCovariates(intake.data, 'data', config, diagnostics)
     if (config && !hasError(diagnostics) && runner.validateTrain) {
       const data = toFrame(intake.data)
       diagnostics.push(...(await runner.validateTrain({ config, data, geo: toGeo(intake.geo) })))
@@ -107,9 +136,13 @@ export function createValidation({
         ...finding('historic_empty', 'Historic data is empty', 'historic'),
         severity: 'warning',
       })
+    } else {
+      intake.historic = await checkCovariates(intake.historic, 'historic', config, diagnostics)
     }
     if (intake.future.rows === 0) {
       diagnostics.push(finding('future_empty', 'Future data is empty', 'future'))
+    } else {
+      intake.future = await checkCovariates(intake.future, 'future', config, diagnostics)
     }
     if (!hasError(diagnostics) && runner.validatePredict) {
       const frames = { historic: toFrame(intake.historic), future: toFrame(intake.future) }
@@ -202,6 +235,26 @@ function finding(code: string, message: string, field: string): Diagnostic {
 
 function stop(code: string, message: string, field: string): Verdict {
   return { diagnostics: [finding(code, message, field)], prepared: null }
+}
+
+/** Findings of a refusal that is about what columns hold; null for any other error. */
+export function columnFindings(error: unknown): Diagnostic[] | null {
+  if (!(error instanceof ChapkitError) || error.issues === undefined) return null
+  if (!error.issues.every(({ type }) => type === columnIssue)) return null
+  return error.issues.map(({ loc, msg }) =>
+    finding(columnIssue, msg, loc.filter((part, at) => at > 0 || part !== 'body').join('.')),
+  )
+}
+
+function additionalCovariates(config: Record<string, unknown>): string[] {
+  const { additional_continuous_covariates: names } = config
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
+}
+
+function lacking(missing: readonly string[], { columns }: TakenFrame, field: string): Diagnostic {
+  const names = (list: readonly string[]) => list.map((name) => `\`${name}\``).join(', ')
+  const message = `Expected the covariates ${names(missing)} in ${field}, got the columns ${columns.map(show).join(', ')}`
+  return finding('required_covariates_missing', message, field)
 }
 
 interface TrainingLineage {

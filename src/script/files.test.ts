@@ -181,7 +181,16 @@ test('a prediction with a byte order mark, line ends of Windows and quotes is re
     'p.csv':
       '\ufefftime_period,location,"sample_0"\r\n2024-01,"north, upper",1\r\n2024-02,007,\r\n',
   })
-  const { frame, facts } = readPrediction({ folder, path: 'p.csv', covariates: [] })
+  const future = {
+    columns: ['time_period', 'location'],
+    data: [
+      ['2024-01', 'north, upper'],
+      ['2024-02', '007'],
+    ],
+  }
+  const source = { bytes: Buffer.from(JSON.stringify(future)) }
+  const prediction = readPrediction({ folder, path: 'p.csv', covariates: [], future: source })
+  const { frame, facts, warnings } = prediction
   expect(JSON.parse(Buffer.from(frame).toString())).toMatchObject({
     columns: ['time_period', 'location', 'sample_0'],
     data: [
@@ -190,4 +199,5 @@ test('a prediction with a byte order mark, line ends of Windows and quotes is re
     ],
   })
   expect(facts.rows).toBe(2)
+  expect(warnings).toEqual(['1 row of 2 have samples without a value'])
 })

@@ -13,11 +13,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { decodeUtf8, parseCsv, writeCsv } from '../data/csv.ts'
+import { parseCsv, writeCsv } from '../data/csv.ts'
+import { decodeCsv } from '../data/csv-file.ts'
 import type { FrameJson } from '../data/frame.ts'
 import { canonicalFrameText } from '../data/frame-json.ts'
 import { ChapkitError } from '../errors.ts'
 import { factsOf } from '../ml/facts.ts'
+import { checkForecast } from '../ml/forecast.ts'
 import type { BytesSource, FrameFacts } from '../ml/run.ts'
 import { leftByRun, projectRules } from './ignore.ts'
 
@@ -195,32 +197,38 @@ function readFrame(source: BytesSource): FrameJson {
   ) as FrameJson
 }
 
-/** Reads a prediction. Throws what is wrong with it. */
+/** Reads the prediction for `future`. Throws what is wrong with it. */
 export function readPrediction({
   folder,
   path,
   covariates,
+  future,
 }: {
   folder: string
   path: string
   covariates: readonly string[]
-}): { frame: Uint8Array; facts: FrameFacts } {
+  future: BytesSource
+}): { frame: Uint8Array; facts: FrameFacts; warnings: string[] } {
   const file = join(folder, path)
   const stat = lstatSync(file)
   if (!stat.isFile()) throw new FilesError(`${path} is no ordinary file`)
   if (stat.size > maximumOutput)
     throw new FilesError(`Expected at most ${maximumOutput} bytes in ${path}, got ${stat.size}`)
   const frame = parsePrediction(path, readFileSync(file))
+  const { error, warnings } = checkForecast(frame, readFrame(future))
+  if (error !== null) throw new FilesError(`${path} has another forecast: ${error}`)
   const text = canonicalFrameText(frame)
-  return { frame: Buffer.from(text), facts: factsOf(frame, covariates) }
+  return { frame: Buffer.from(text), facts: factsOf(frame, covariates), warnings }
 }
 
 function parsePrediction(path: string, bytes: Buffer): FrameJson {
   try {
-    const text = decodeUtf8(bytes)
+    const text = decodeCsv(bytes)
     if (text.trim() === '') throw new FilesError(`${path} is empty`)
     const header = text.slice(0, text.search(/\r?\n|$/))
-    const samples = [...header.matchAll(/sample_\d+/g)].map(([name]) => [name, 'number'] as const)
+    const samples = [...header.matchAll(/\bsample_\d+\b/g)].map(
+      ([name]) => [name, 'number'] as const,
+    )
     const frame = parseCsv(text, { types: Object.fromEntries(samples) })
     if (frame.data.length === 0) {
       throw new FilesError(

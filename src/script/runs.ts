@@ -326,7 +326,9 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         const early = unfinished(end)
         if (early) return early
         context.progress({ fraction: null, message: 'storing the prediction' })
-        const output = await readOutput(folder, end)
+        const output = await readOutput(folder, end, payload.future)
+        if ('frame' in output)
+          for (const warning of output.warnings) context.log('log', `warning: ${warning}`)
         const frame = 'frame' in output ? await blobs.stage(output.frame) : null
         const workspace = await collect(folder, training, known, context)
         const inputs = { historic: historic.facts, future: future.facts }
@@ -347,14 +349,15 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       }
     })
 
-  type Output = { frame: Uint8Array; facts: FrameFacts } | { failure: string }
+  type Output = { frame: Uint8Array; facts: FrameFacts; warnings: string[] } | { failure: string }
 
   /** The prediction that a command has written, or why there is none. */
-  async function readOutput(folder: RunFolder, end: CommandEnd): Promise<Output> {
+  async function readOutput(folder: RunFolder, end: CommandEnd, future: string): Promise<Output> {
     if (end.failure !== null) return { failure: tell('The predict command', end) }
     try {
       return await worker.run('readPrediction', {
         ...{ folder: folder.work, path: outputFile, covariates },
+        future: await blobs.source(future),
       })
     } catch (error) {
       if (error instanceof FilesError) return { failure: `The predict command: ${error.message}` }

@@ -75,7 +75,7 @@ export function createServe(deps: ServeDeps) {
     'ml.train': async (_, body: unknown) => ml().train((await take('train', body)) as TrainIntake),
     'ml.predict': async (_, body: unknown) =>
       ml().predict((await take('predict', body)) as PredictIntake),
-    'ml.validate': async (_, body: unknown) => ml().validate(await take('by-type', body)),
+    'ml.validate': async (_, body: unknown) => ml().validate(take('by-type', body)),
   }
 
   const take = (type: 'train' | 'predict' | 'by-type', body: unknown) =>

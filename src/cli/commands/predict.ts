@@ -1,4 +1,5 @@
 import { extname } from 'node:path'
+import type { DialectOptions } from '../../data/csv-dialect.ts'
 import { nextPeriod } from '../../data/periods.ts'
 import type { FrameJson } from '../../data/schema.ts'
 import { type CsvFile, readCsvFile } from '../csv-file.ts'
@@ -11,7 +12,7 @@ import type { Output } from '../output.ts'
 import { type Remote, type RemoteOptions, withRemote } from '../remote.ts'
 import { readGeo } from './train.ts'
 
-export interface PredictOptions extends RemoteOptions {
+export interface PredictOptions extends RemoteOptions, DialectOptions {
   model: string
   geo?: string
   output?: string
@@ -32,9 +33,10 @@ export async function predict(
     const { client, output, command } = remote
     if (historicPath === '-' && futurePath === '-')
       throw new CommandError('Only one of HISTORIC and FUTURE can come from stdin', exit.usage)
-    const historic = await readCsvFile(historicPath)
+    const info = await client.info()
+    const historic = await readCsvFile(historicPath, info, options)
     if (futurePath === undefined) throw lacksFuture(historic, historicPath)
-    const future = await readCsvFile(futurePath)
+    const future = await readCsvFile(futurePath, info, options)
     const geo = options.geo === undefined ? null : await readGeo(options.geo)
     const write = options.output === undefined ? null : toWriter(options.output, options.force)
     for (const warning of [...historic.warnings, ...future.warnings]) output.warn(warning)

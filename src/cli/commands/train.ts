@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import type { ConfigOut } from '../../config/schema.ts'
+import type { DialectOptions } from '../../data/csv-dialect.ts'
 import type { FeatureCollection } from '../../data/geojson.ts'
 import { isUlid } from '../../kernel/id.ts'
 import { readConfigData } from '../config-data.ts'
@@ -10,7 +11,7 @@ import { findConfig } from '../find.ts'
 import { followJob, toFailure } from '../follow-job.ts'
 import { type Remote, type RemoteOptions, withRemote } from '../remote.ts'
 
-export interface TrainOptions extends RemoteOptions {
+export interface TrainOptions extends RemoteOptions, DialectOptions {
   config?: string
   configData?: string[]
   geo?: string
@@ -24,7 +25,7 @@ export async function train(file: string, options: TrainOptions): Promise<number
   return withRemote(options, async (remote) => {
     const { client, output, command } = remote
     // What is wrong with the files is told before anything is made.
-    const { frame, warnings } = await readCsvFile(file)
+    const { frame, warnings } = await readCsvFile(file, await client.info(), options)
     const geo = options.geo === undefined ? null : await readGeo(options.geo)
     for (const warning of warnings) output.warn(warning)
     const config = await chooseConfig(remote, file, options)

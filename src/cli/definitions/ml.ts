@@ -1,6 +1,25 @@
 import { Command } from 'commander'
 import { collect, type Run, wholeNumber, withExamples, withService } from './define.ts'
 
+/** Adds what reads CSV files that are written otherwise than programs write them. */
+function withDialect(command: Command): Command {
+  return command
+    .option(
+      '--delimiter <name>',
+      'between the columns of the file: comma, semicolon, tab, pipe, space, or the character',
+    )
+    .option('--decimal <mark>', 'decimal mark of the file: . or , (default: .)')
+    .option(
+      '--map <column=name>',
+      'rename a column, such as date=time_period; may be given again',
+      collect,
+    )
+    .option(
+      '--date-format <format>',
+      'read time_period as dates, such as %d/%m/%Y, into periods of the service',
+    )
+}
+
 export function trainCommand(run: Run): Command {
   const command = new Command('train')
     .description('train a model of a running service with a CSV file')
@@ -21,8 +40,9 @@ export function trainCommand(run: Run): Command {
       run(async () => (await import('../commands/train.ts')).train(data, options)),
     )
   return withExamples(
-    withService(command),
+    withService(withDialect(command)),
     'chapkit train train.csv',
+    "chapkit train cases.csv --delimiter semicolon --decimal , --map date=time_period --date-format '%d/%m/%Y'",
     'chapkit train train.csv --config-data prediction_periods=3 --config-data n_lags=2 --logs',
     'CHAPKIT_API_KEY=… chapkit train - --url https://models.example.org < train.csv',
   )
@@ -54,7 +74,7 @@ export function predictCommand(run: Run): Command {
       run(async () => (await import('../commands/predict.ts')).predict(historic, future, options)),
     )
   return withExamples(
-    withService(command),
+    withService(withDialect(command)),
     'chapkit predict historic.csv future.csv',
     'chapkit predict historic.csv future.csv -o forecast.csv',
   )
