@@ -42,13 +42,37 @@ describe('what cannot be used', () => {
       'semicolons',
       ['train', 'semicolons.csv'],
       1,
-      'semicolons.csv:1: expected commas between the columns, got semicolons; save it as CSV with commas',
+      'semicolons.csv:1: Expected commas between the columns, got semicolons; --delimiter semicolon reads them',
     ],
     [
       'a spreadsheet',
       ['train', 'sheet.csv'],
       1,
-      'sheet.csv is not CSV but a spreadsheet or another binary file: save it as CSV (UTF-8)',
+      'sheet.csv:1: Expected CSV, got a spreadsheet or another binary file; save it as CSV (UTF-8)',
+    ],
+    [
+      'decimal commas',
+      ['train', 'french.csv', '--delimiter', 'semicolon'],
+      1,
+      'french.csv:2: Expected a number in column `rainfall`, got "1,5": --decimal , reads decimal commas',
+    ],
+    [
+      'a date of another format',
+      ['train', 'good.csv', '--date-format', '%d/%m/%Y'],
+      1,
+      'good.csv:2: Expected a date written as %d/%m/%Y in column `time_period`, got "2024-01" (and 3 more such cells)',
+    ],
+    [
+      'a date format that is none',
+      ['train', 'good.csv', '--date-format', '%q'],
+      2,
+      '--date-format: Expected a date format such as %d/%m/%Y',
+    ],
+    [
+      'a new name for a column that is not there',
+      ['train', 'good.csv', '--map', 'date=time_period'],
+      1,
+      'good.csv:1: Expected a column "date" to rename, got "time_period", "location", "disease_cases"',
     ],
     ['a map that is none', ['train', 'good.csv', '--geo', 'good.csv'], 1, 'good.csv is not JSON:'],
     [
@@ -84,6 +108,7 @@ describe('what cannot be used', () => {
       'ragged.csv': 'time_period,location,disease_cases\n2024-01,a,1\n2024-02,a\n',
       'word.csv': 'time_period,location,disease_cases\n2024-01,a,1\n2024-02,a,x\n',
       'semicolons.csv': 'time_period;location;disease_cases\n2024-01;a;1\n',
+      'french.csv': 'time_period;location;rainfall\n2024-01;a;1,5\n',
       'sheet.csv': 'PK\u0003\u0004',
     })
     const ended = await use(args, { cwd })

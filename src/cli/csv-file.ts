@@ -41,6 +41,7 @@ export async function readCsvFile(
   try {
     frame = parseCsvFile(bytes, {
       numeric: new Set(info.required_covariates),
+      required: info.required_covariates ?? [],
       dialect: readDialect(options, info.period_type ?? 'any'),
       words: optionWords,
     })

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createClient } from '../client/index.ts'
-import { chapkit, start } from './fixtures/run.ts'
+import { chapkit, folderWith, start } from './fixtures/run.ts'
 import { listen, trainCsv } from './fixtures/service.ts'
 import { createUse, data } from './fixtures/use.ts'
 
@@ -88,6 +88,32 @@ describe('train and predict', () => {
     expect((await use([...args, '--force'], { cwd })).code).toBe(0)
     expect(readFileSync(join(cwd, 'forecast.csv'), 'utf8')).toBe(text)
     expect(readdirSync(cwd).sort()).toEqual(['forecast.csv', 'future.csv', 'train.csv'])
+  })
+
+  test('files as a spreadsheet writes them are read when it is told how', async () => {
+    const cwd = folderWith({
+      'cas.csv':
+        '\ufeffDate;Région;disease_cases;rainfall\r\n31/01/2024;Tillabéri;12;71,5\r\n29/02/2024;Tillabéri;18;3\r\n',
+      'suite.csv': '\ufeffDate;Région\r\n31/03/2024;Tillabéri\r\n',
+    })
+    const how = ['--delimiter', 'semicolon', '--decimal', ',', '--date-format', '%d/%m/%Y']
+    const names = ['--map', 'Date=time_period', '--map', 'Région=location']
+    const trained = await json(['train', 'cas.csv', ...how, ...names], { cwd })
+    const { artifacts } = createClient({ url: service.url })
+    const archive = Buffer.from(await artifacts.download(trained.artifact_id))
+    expect(archive.includes('2024-01,Tillabéri,12,71.5\r\n2024-02,Tillabéri,18,3\r\n')).toBe(true)
+    const predicted = await json(['predict', 'cas.csv', 'suite.csv', ...how, ...names], { cwd })
+    expect(predicted.prediction.data).toEqual([['2024-03', 'Tillabéri', 2, 3, 4, 5, 6]])
+  })
+
+  test('columns that models go by are missed with the option that renames one', async () => {
+    const cwd = folderWith({ 'a.csv': 'month,District,disease_cases\n2024-01,a,1\n' })
+    const { code, err } = await use(['train', 'a.csv'], { cwd })
+    expect(code).toBe(0)
+    expect(err).toContain(
+      'a.csv:1: has no column time_period, which models go by; it has month, District, disease_cases; --map month=time_period renames one',
+    )
+    expect(err).toContain('--map District=location renames one')
   })
 
   test('without the periods to forecast it says which, and what their file has to hold', async () => {

@@ -34,6 +34,8 @@ export interface CsvFileOptions extends CsvOptions {
   words?: DialectWords
   /** Refuses rows without location or period. */
   keys?: 'filled'
+  /** Columns that have to be there. */
+  required?: readonly string[]
 }
 
 /**
@@ -63,6 +65,7 @@ export function readCsv(text: string, options: CsvFileOptions = {}): CellColumns
   const { dialect = plainDialect, numeric, words, keys } = options
   const { header, columns, lines } = scanCsv(text, dialect.delimiter)
   const names = renamed(header, dialect.names)
+  assertColumns(names, options)
   const types = new Map(Object.entries(options.types ?? {}))
   const cells = names.map((name, index) => {
     const raw = columns[index]!
@@ -123,6 +126,14 @@ function renamed(header: string[], names: CsvDialect['names']): string[] {
   if (twice === undefined) return renamed
   const msg = `Expected each column once after renaming, got ${show(twice)} again`
   throw validationError([{ loc: ['body', 1], msg, type: 'duplicate_column' }])
+}
+
+function assertColumns(names: readonly string[], { required = [], words }: CsvFileOptions): void {
+  const missing = required.filter((name) => !names.includes(name))
+  if (missing.length === 0) return
+  const help = words ? `; ${words.map('NAME', missing[0]!)} renames a column` : ''
+  const msg = `Expected ${missing.map((name) => `\`${name}\``).join(', ')} among the columns, got ${names.map(show).join(', ')}${help}`
+  throw validationError([{ loc: ['body', 1], msg, type: 'missing_column' }])
 }
 
 function kindOfType(type: FieldType | undefined): Agreed | null {

@@ -59,8 +59,7 @@ export const schemas = {
       },
       decimal: { type: 'string', description: 'Decimal mark of a CSV body: . or ,', default: '.' },
       map: {
-        type: 'array',
-        items: { type: 'string' },
+        anyOf: [{ type: 'array', items: { type: 'string' } }, { type: 'string' }],
         description: 'Renames a column of a CSV body, such as date=time_period; may be given again',
       },
       date_format: {

@@ -44,7 +44,7 @@ export interface PredictIntake {
 
 export type Intake = TrainIntake | PredictIntake
 
-/** What is to be taken in, as it came. `numeric` are the columns that hold numbers besides the agreed ones. */
+/** What is to be taken in, as it came. `numeric` are the covariates of the service: columns that hold numbers. */
 export type IntakeRequest =
   | {
       form: 'json'
@@ -107,6 +107,7 @@ function takeCsv(request: Extract<IntakeRequest, { form: 'csv' }>): TrainIntake 
   const { configId, body, numeric, dialect, periodType } = request
   const frame = parseCsvFile(body, {
     numeric: new Set(numeric),
+    required: numeric,
     dialect: readDialect(dialect, periodType),
     words: queryWords,
   })

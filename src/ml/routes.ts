@@ -145,7 +145,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
         date_format: dateFormat,
       } = request.query
       if (!isUlid(configId)) throw validationError([ulidIssue(['query', 'config_id'], configId)])
-      const dialect = { delimiter, decimal, map, dateFormat }
+      const dialect = { delimiter, decimal, map: [map ?? []].flat(), dateFormat }
       const periodType = info.period_type
       return intake.take({ form: 'csv', configId, body: bodyOf(request), dialect, periodType })
     }
@@ -248,7 +248,7 @@ interface TrainQuery {
   config_id?: string
   delimiter?: string
   decimal?: string
-  map?: string[]
+  map?: string | string[]
   date_format?: string
 }
 

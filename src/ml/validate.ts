@@ -219,12 +219,15 @@ export function toRefusal(diagnostics: readonly Diagnostic[]): ChapkitError | nu
   if (code) return new ChapkitError(code, first.message)
   return validationError(
     errors.map(({ code: type, message, field }) => ({
-      loc: ['body', ...(field?.split('.') ?? [])],
+      loc: ['body', ...(field?.split('.').map(toPart) ?? [])],
       msg: message,
       type,
     })),
   )
 }
+
+/** A part of a place: rows and columns are numbers. */
+const toPart = (part: string): string | number => (/^\d+$/.test(part) ? Number(part) : part)
 
 export const hasError = (diagnostics: readonly Diagnostic[]): boolean =>
   diagnostics.some(({ severity }) => severity === 'error')

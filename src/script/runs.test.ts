@@ -187,7 +187,7 @@ describe('predicting', () => {
     const service = await startScripts({
       ...counting,
       'predict.sh': `rm train.sh; echo changed > model.txt; echo more > new.txt
-printf 'time_period,location,sample_0\\n2024-03,007,1\\n' > "$2"`,
+printf 'time_period,location,sample_0\\n2024-03,007,1\\n2024-04,007,1\\n' > "$2"`,
     })
     const { id } = await service.train()
     const before = await service.request('GET', `/api/v1/artifacts/${id}/$download`)
@@ -270,13 +270,16 @@ printf 'time_period,location,sample_0\\n2024-03,007,1\\n' > "$2"`,
   test('reads codes, text and numbers as they are written', async () => {
     const service = await startScripts(
       output(
-        'time_period,location,code,answer,sample_0,sample_1\\n2024-03,007,0012,yes,0.1000000000000000055,1e-05\\n',
+        'time_period,location,code,answer,sample_0,sample_1\\n2024-03,007,0012,yes,0.1000000000000000055,1e-05\\n2024-04,007,0013,no,2,3e5\\n',
       ),
     )
     const { id } = await service.train()
     const { id: prediction } = await service.predict(id)
     const { json } = await service.request('GET', `/api/v1/artifacts/${prediction}`)
-    expect(json.data.content.data).toEqual([['2024-03', '007', '0012', 'yes', 0.1, 0.00001]])
+    expect(json.data.content.data).toEqual([
+      ['2024-03', '007', '0012', 'yes', 0.1, 0.00001],
+      ['2024-04', '007', '0013', 'no', 2, 300_000],
+    ])
   })
 })
 

@@ -121,17 +121,18 @@ export const columns = [
   'mean_temperature',
   'disease_cases',
   'population',
+  'humidity',
 ]
 export const data = {
   columns,
   data: [
-    ['2020-01', 'l0', 210.5, 26.1, 12, 426640],
-    ['2020-02', 'l0', 180.2, 26.4, null, 426640],
+    ['2020-01', 'l0', 210.5, 26.1, 12, 426640, 71],
+    ['2020-02', 'l0', 180.2, 26.4, null, 426640, 68.5],
   ],
 }
 export const future = {
   columns: columns.filter((name) => name !== 'disease_cases'),
-  data: [['2020-03', 'l0', 190, 26.2, 426640]],
+  data: [['2020-03', 'l0', 190, 26.2, 426640, 70]],
 }
 
 type Ask = Pick<TestService, 'request' | 'waitForJob'>

@@ -223,7 +223,8 @@ describe('what cannot be run is refused at submit', () => {
 })
 
 describe('a CSV file as training data', () => {
-  const csv = 'time_period,location,disease_cases\r\n2020-01,007,1\r\n2020-02,"a,b",\r\n'
+  const csv =
+    'time_period,location,disease_cases,humidity\r\n2020-01,007,1,70\r\n2020-02,"a,b",,71.5\r\n'
   const send = (body: string, query: string, type = 'text/csv', headers = {}) =>
     probe.request('POST', `${trainUrl}${query}`, body, { 'content-type': type, ...headers })
 
