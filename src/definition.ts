@@ -1,4 +1,5 @@
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from './http/routes.ts'
+import type { Platform } from './platform.ts'
 import type { Logger } from './server/log.ts'
 import type { RunningService } from './service.ts'
 import {
@@ -52,13 +53,19 @@ export interface Service<Has extends Feature = MLFeature, Types extends ServiceT
   readonly '~api'?: { features: Record<Has, true>; types: Types }
 }
 
+interface OpenService extends RunningService {
+  tellAddress: Platform['announce']
+}
+
 export function defineService<Has extends Feature, Types extends ServiceTypes>(
   spec: ServiceSpec,
 ): Service<Has, Types> {
-  let starting: Promise<RunningService> | undefined
+  let starting: Promise<OpenService> | undefined
   let settings: Settings | undefined
+  /** Whether the end of the service is the end of the process. */
+  let endsProcess = false
 
-  async function open(options: StartOptions): Promise<RunningService> {
+  async function open(options: StartOptions): Promise<OpenService> {
     const { hosting, apiKeys, ...overrides } = options
     const env = environment()
     settings = {
@@ -104,8 +111,10 @@ export function defineService<Has extends Feature, Types extends ServiceTypes>(
           more: spec.auth?.env ?? [],
         }),
       })
+      void platform.lost.then((error) => stopLost(error, logger))
       return {
         ...service,
+        tellAddress: platform.announce,
         close: async (atOnce) => {
           await service.close(atOnce)
           logger.flush()
@@ -147,7 +156,19 @@ export function defineService<Has extends Feature, Types extends ServiceTypes>(
     return keys
   }
 
-  function started(options: StartOptions): Promise<RunningService> {
+  /** Without its data a service can store nothing, and what it reads may be old: it stops now, unless it stops already. */
+  async function stopLost(error: Error, logger: Logger): Promise<void> {
+    logger.fatal({ err: error, event: 'data.lost' }, error.message)
+    if (!starting) return
+    try {
+      await close(AbortSignal.abort())
+    } catch (failed) {
+      logger.fatal({ err: failed, event: 'service.stop.failed' }, 'the service did not stop')
+    }
+    if (endsProcess) process.exit(1)
+  }
+
+  function started(options: StartOptions): Promise<OpenService> {
     starting ??= open(options).catch((error: unknown) => {
       starting = undefined
       throw error
@@ -172,14 +193,18 @@ export function defineService<Has extends Feature, Types extends ServiceTypes>(
         )
       }
       const running = await started(options)
+      endsProcess = signals
       const { openSocket } = await import('./server/listen.ts')
-      return openSocket(running.app as FastifyInstance, settings as Settings, {
+      const listening = await openSocket(running.app as FastifyInstance, settings as Settings, {
         warm: () => running.hosts?.warm(),
         announce: running.announce,
         close,
         signals,
         isProtected: spec.auth !== null,
       })
+      // Only for the message of a second service, so a disk that refuses it stops nothing.
+      await running.tellAddress(listening.url).catch(() => {})
+      return listening
     },
 
     inject: async (request) => (await started({})).app.inject(request as InjectOptions),

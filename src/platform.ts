@@ -6,8 +6,8 @@ import type { BlobStore } from './blob/blob-store.ts'
 import { openFileBlobs } from './blob/file.ts'
 import { memoryBlobs } from './blob/memory.ts'
 import type { Database } from './db/database.ts'
-import { takeLock } from './db/lock.ts'
 import { migrate } from './db/migrate.ts'
+import { takeOwnership } from './db/ownership.ts'
 import { openSqlite } from './db/sqlite.ts'
 import { embeddedEngine } from './engine/embedded.ts'
 import type { Engine } from './engine/engine.ts'
@@ -33,6 +33,12 @@ export interface Platform extends AsyncDisposable {
   random: () => number
   /** False when everything is gone with the process. */
   isDurable: boolean
+  /** This start of the service: random and unguessable. */
+  boot: string
+  /** Resolves with the reason once the data is no longer this service's, which has to stop then. */
+  lost: Promise<Error>
+  /** Tells others who find the data in use where the service answers. */
+  announce(url: string): Promise<void>
 }
 
 export interface PlatformOptions {
@@ -48,11 +54,14 @@ export async function openPlatform(
   { now = Date.now, observe }: PlatformOptions = {},
 ): Promise<Platform> {
   const file = databaseFile(settings)
+  const newToken: () => string = randomUUID
+  const boot = newToken()
   const shared = {
+    boot,
     engine: embeddedEngine({ now }),
     now,
     newId: createIds(now),
-    newToken: randomUUID,
+    newToken,
     random: Math.random,
   }
   if (file === ':memory:') {
@@ -66,6 +75,8 @@ export async function openPlatform(
       scratch: join(settings.tempDir ?? tmpdir(), `chapkit-${shared.newToken()}`),
       owned: [],
       isDurable: false,
+      lost: new Promise<never>(() => {}),
+      announce: async () => {},
       [Symbol.asyncDispose]: async () => {
         await shared.engine.close()
         await blobStore.close()
@@ -76,11 +87,12 @@ export async function openPlatform(
 
   assertSyncs()
   // The lock comes first: nothing in the folder is touched while another process owns it.
-  const lock = takeLock(`${file}.lock`)
+  const ownership = takeOwnership(file, { boot, now })
   try {
-    const database = openSqlite(file, { observe })
+    const database = openSqlite(ownership.file, { observe, ownership })
     try {
       await migrate(database)
+      database.claim()
       const blobStore = await openFileBlobs({ folder: blobFolder(file), now })
       await blobStore.clean()
       return {
@@ -88,13 +100,15 @@ export async function openPlatform(
         database,
         blobStore,
         scratch: scratchFolder(file, settings.tempDir),
-        owned: ownedBy(file),
+        owned: [...new Set([...ownedBy(file), ...ownedBy(ownership.file)])],
         isDurable: true,
+        lost: ownership.lost,
+        announce: database.announce,
         [Symbol.asyncDispose]: async () => {
           await shared.engine.close()
           await blobStore.close()
           await database.close()
-          lock.release()
+          ownership.release()
         },
       }
     } catch (error) {
@@ -102,7 +116,7 @@ export async function openPlatform(
       throw error
     }
   } catch (error) {
-    lock.release()
+    ownership.release()
     throw error
   }
 }

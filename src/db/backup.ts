@@ -46,6 +46,9 @@ export async function copyDatabase(
     // The pages say WAL, as their source did: a copy must not need files beside it.
     copy.pragma('journal_mode = DELETE')
     // What nothing refers to is gone after the next start anyway, and a running service may remove its file right now.
+    // Nobody owns a copy.
+    if (copy.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'owner'`).get())
+      copy.exec('DELETE FROM owner')
     copy.exec(
       'DELETE FROM blob WHERE NOT EXISTS (SELECT 1 FROM blob_ref WHERE blob_ref.hash = blob.hash)',
     )

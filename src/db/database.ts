@@ -24,6 +24,10 @@ export interface Database extends AsyncDisposable {
   check(): Promise<void>
   /** Runs a step by itself in a transaction of its own, before there are other writes: schema changes at start. */
   migrate(step: (db: Queries) => Promise<void>): Promise<void>
+  /** Writes who owns the database, once its tables are there. */
+  claim(): void
+  /** Adds to that where the owner answers, for a message to others. */
+  announce(url: string): Promise<void>
   close(): Promise<void>
 }
 

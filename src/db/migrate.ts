@@ -6,6 +6,8 @@ import { counts } from './migrations/0002-counts.ts'
 import { lean } from './migrations/0003-lean.ts'
 import { tasks } from './migrations/0004-tasks.ts'
 import { schedules } from './migrations/0005-schedules.ts'
+import { owner } from './migrations/0006-owner.ts'
+import { treeChanges } from './migrations/0007-tree-changes.ts'
 import type { Queries } from './tables.ts'
 
 const migrations: Record<string, Migration> = {
@@ -14,6 +16,8 @@ const migrations: Record<string, Migration> = {
   '0003-lean': lean,
   '0004-tasks': tasks,
   '0005-schedules': schedules,
+  '0006-owner': owner,
+  '0007-tree-changes': treeChanges,
 }
 
 /** The schema changes that this program knows. */

@@ -16,6 +16,7 @@ import { ChapkitError } from '../errors.ts'
 import type { Observe } from '../kernel/observe.ts'
 import type { Database } from './database.ts'
 import { makeFolder } from './folder.ts'
+import { type Ownership, OwnershipLostError } from './ownership.ts'
 import type { Queries, Tables } from './tables.ts'
 import { createWriter, type Transactions } from './writer.ts'
 
@@ -26,6 +27,8 @@ const minimumVersion = [3, 51, 3] as const
 
 export interface SqliteOptions {
   observe?: Observe | undefined
+  /** The right to the file: without it others may use the database, too. */
+  ownership?: Ownership | undefined
 }
 
 /**
@@ -33,7 +36,7 @@ export interface SqliteOptions {
  * made, which takes a turn of the event loop, and find the pages that the writer has just had in its hands. A connection of
  * their own would drop all it knows with every commit of the other, and read it from the disk again.
  */
-export function openSqlite(file: string, { observe }: SqliteOptions = {}): Database {
+export function openSqlite(file: string, { observe, ownership }: SqliteOptions = {}): Database {
   const memory = file === ':memory:'
   if (!memory) makeFolder(dirname(file))
   const handle = new BetterSqlite(file)
@@ -55,6 +58,12 @@ export function openSqlite(file: string, { observe }: SqliteOptions = {}): Datab
   // After WAL: better-sqlite3 is compiled to fall to NORMAL with the first statement in WAL mode.
   handle.prepare('SELECT 1').get()
   handle.pragma('synchronous = FULL')
+  try {
+    ownership?.seize(handle)
+  } catch (error) {
+    handle.close()
+    throw error
+  }
 
   const { reading, writing } = sqliteConnections(handle)
   const writeQueries = kyselyOn(writing)
@@ -83,6 +92,8 @@ export function openSqlite(file: string, { observe }: SqliteOptions = {}): Datab
       if (durable !== syncing) handle.pragma(`synchronous = ${durable ? 'FULL' : 'NORMAL'}`)
       syncing = durable
       handle.exec('BEGIN IMMEDIATE')
+      // Behind the lock of the write: from here on nobody else can take the database over before the commit.
+      ownership?.assertHeld()
     },
     commit() {
       try {
@@ -114,6 +125,7 @@ export function openSqlite(file: string, { observe }: SqliteOptions = {}): Datab
 
   async function close() {
     await writer.close()
+    ownership?.leave()
     handle.close()
   }
 
@@ -125,8 +137,18 @@ export function openSqlite(file: string, { observe }: SqliteOptions = {}): Datab
       const log = await stat(`${file}-wal`).catch(() => undefined)
       return { database: (await stat(file)).size, log: log?.size ?? 0 }
     },
-    check: async () => void (await sql`select 1 from job limit 1`.execute(read)),
+    async check() {
+      ownership?.assertHeld()
+      await sql`select 1 from job limit 1`.execute(read)
+    },
     migrate,
+    claim: () => ownership?.record(handle),
+    async announce(url) {
+      const say = async (tx: Queries) => void (await tx.updateTable('owner').set({ url }).execute())
+      await writer.write(say, { durable: false })
+      // Under another name of the file its log is not seen.
+      if (!memory && !handle.inTransaction) handle.pragma('wal_checkpoint(PASSIVE)')
+    },
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -222,6 +244,7 @@ function toStorageError(error: unknown): unknown {
       cause: error,
     })
   }
+  if (error instanceof OwnershipLostError) return unavailable(error, error.message)
   if (/^SQLITE_(IOERR|BUSY|READONLY|CANTOPEN|NOMEM)/.test(code)) {
     return unavailable(error)
   }
@@ -232,10 +255,9 @@ function isFailedSync(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'SQLITE_IOERR_FSYNC'
 }
 
-function unavailable(cause?: unknown): ChapkitError {
-  return new ChapkitError(
-    'unavailable',
-    'The database cannot be used right now; nothing was stored',
-    { cause, headers: { 'retry-after': '5' } },
-  )
+function unavailable(
+  cause?: unknown,
+  detail = 'The database cannot be used right now; nothing was stored',
+): ChapkitError {
+  return new ChapkitError('unavailable', detail, { cause, headers: { 'retry-after': '5' } })
 }

@@ -1,4 +1,5 @@
 import type { Generated, Kysely } from 'kysely'
+import type { Owner } from './owner.ts'
 
 /**
  * Every table with its columns, as the migrations leave them. Timestamps are text `YYYY-MM-DDThh:mm:ss.sssZ`, JSON is text,
@@ -17,6 +18,11 @@ export interface Tables {
   schedule_run: ScheduleRunTable
   idempotency: IdempotencyTable
   row_count: RowCountTable
+  owner: OwnerTable
+  tree_change: TreeChangeTable
+  tree_mark: TreeMarkTable
+  /** A view: the artifacts as readers see them, with every change that is decided. */
+  present_artifact: PresentArtifactView
 }
 
 /** The database, or a transaction on it: what every store takes. */
@@ -56,6 +62,34 @@ export interface ArtifactTable extends Owned {
   tags: string
   created_at: string
   updated_at: string
+}
+
+export interface PresentArtifactView extends ArtifactTable {
+  /** The column of the table, which is indexed; to be asked for together with `parent_id`. */
+  stored_parent_id: string | null
+}
+
+/** A change of trees of artifacts that takes many steps. */
+export interface TreeChangeTable {
+  id: string
+  /** The config that goes with its trees: a tree that is linked to it meanwhile goes, too. */
+  config_id: string | null
+  /** What is added to the level of every artifact that stays. */
+  level_by: number
+  /** 0 while artifacts are marked, 1 from the moment at which readers see the change. */
+  decided: number
+  /** Rows of artifacts that are marked as gone and still in their table. */
+  gone_rows: number
+}
+
+/** What a change makes of one artifact. */
+export interface TreeMarkTable {
+  seq: Generated<number>
+  change_id: string
+  artifact_id: string
+  gone: number
+  /** 1 for one that becomes a root. */
+  detached: number
 }
 
 export interface ConfigArtifactTable {
@@ -189,6 +223,9 @@ export interface RowCountTable {
   status: string
   rows: number
 }
+
+/** One row: the service that uses the database, or used it last. */
+export type OwnerTable = Owner
 
 export interface IdempotencyTable {
   /** Hash of tenant, principal, method, route and key. */

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openFileBlobs } from '../../blob/file.ts'
 import { copyDatabase, type DatabaseFacts, ownersOf, readDatabase } from '../../db/backup.ts'
 import { makeFolder } from '../../db/folder.ts'
-import { takeLock } from '../../db/lock.ts'
+import { LockedError, takeLock } from '../../db/lock.ts'
 import { type Clock, toTimestamp } from '../../kernel/clock.ts'
 import { blobFolder, databaseFile } from '../../platform.ts'
 import { environment, parseSettings } from '../../settings.ts'
@@ -113,7 +113,7 @@ async function claim(partial: string) {
   try {
     lock = takeLock(join(partial, lockName))
   } catch (error) {
-    if (!hasCode((error as Error).cause, 'SQLITE_BUSY')) throw error
+    if (!(error instanceof LockedError)) throw error
     throw new BackupError(`Another backup is writing to ${partial}`)
   }
   try {

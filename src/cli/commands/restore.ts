@@ -4,8 +4,9 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { BlobStore } from '../../blob/blob-store.ts'
 import { openFileBlobs } from '../../blob/file.ts'
 import { foldLog, readDatabase } from '../../db/backup.ts'
-import { takeLock } from '../../db/lock.ts'
 import { migrationNames } from '../../db/migrate.ts'
+import { describeOwner } from '../../db/owner.ts'
+import { InUseError, type Ownership, takeOwnership } from '../../db/ownership.ts'
 import { type Clock, toTimestamp } from '../../kernel/clock.ts'
 import { blobFolder, databaseFile } from '../../platform.ts'
 import { environment, parseSettings } from '../../settings.ts'
@@ -90,9 +91,10 @@ export async function restoreBackup(
 
   const dataDir = dirname(file)
   const isNew = !existsSync(dataDir)
-  const lock = lockData(file)
+  const ownership = ownData(file, now)
   const folder = `${file}.restoring`
   try {
+    assertUnused(ownership, file)
     const hasData = await holdsData(file, folder)
     if (hasData && !force)
       throw new BackupError(
@@ -103,6 +105,8 @@ export async function restoreBackup(
     report('putting it in place')
     const aside = hasData ? await keepAside(file, toTimestamp(now())) : null
     await placeBlobs(staged, blobFolder(file))
+    // Once more: to copy a file gives the locks on it back.
+    assertUnused(ownership, file)
     // From here on nothing can be refused any more.
     foldLog(file)
     await rename(staged.database, file)
@@ -114,7 +118,7 @@ export async function restoreBackup(
     await rm(folder, { recursive: true, force: true }).catch(() => {})
     throw error
   } finally {
-    lock.release()
+    ownership.release()
   }
 }
 
@@ -127,12 +131,25 @@ function refuseNewer({ migrations, chapkit }: Manifest) {
   )
 }
 
-function lockData(file: string) {
+function ownData(file: string, now: Clock): Ownership {
+  return explainUse(file, () => takeOwnership(file, { boot: 'restore', now }))
+}
+
+function assertUnused(ownership: Ownership, file: string): void {
+  explainUse(file, () => ownership.assertUnused())
+}
+
+function explainUse<Result>(file: string, act: () => Result): Result {
   try {
-    return takeLock(`${file}.lock`)
+    return act()
   } catch (error) {
-    if (!hasCode((error as Error).cause, 'SQLITE_BUSY')) throw error
-    throw new BackupError(`A chapkit service is using ${dirname(file)}: stop it first`)
+    if (!(error instanceof InUseError)) throw error
+    const { owner } = error
+    throw new BackupError(
+      owner
+        ? `A chapkit service (${describeOwner(owner)}) is using ${dirname(file)}: stop it first`
+        : `A chapkit service or another program is using ${dirname(file)}: stop it first`,
+    )
   }
 }
 
