@@ -5,6 +5,7 @@ import { announce, openRegistration } from './announce.ts'
 import { createArtifacts } from './artifact/artifacts.ts'
 import { artifactRoutes } from './artifact/routes.ts'
 import { mlHierarchy } from './artifact/schema.ts'
+import { createTreeChanges } from './artifact/change/changes.ts'
 import { createAuth } from './auth/auth.ts'
 import { createBlobs } from './blob/blobs.ts'
 import { createConfigs } from './config/configs.ts'
@@ -21,6 +22,7 @@ import { createJobs } from './job/jobs.ts'
 import { jobRoutes } from './job/routes.ts'
 import { createLinks } from './link/links.ts'
 import { linkRoutes } from './link/routes.ts'
+import { linkStore } from './link/store.ts'
 import { readCode } from './ml/code.ts'
 import { MLServiceInfo } from './ml/info.ts'
 import { createIntakeQueue } from './ml/intake-queue.ts'
@@ -98,10 +100,14 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     engine,
     now,
     newId,
-    boot: newToken(),
+    boot: platform.boot,
     retentionMs: settings.jobRetentionMs,
     maxQueued: settings.maxQueuedJobs,
     observe,
+  })
+  const changes = createTreeChanges({
+    ...{ database, blobs, newId, onError },
+    forget: async (tx, ids) => void (await linkStore.removeArtifacts(tx, ids)),
   })
   const artifacts = createArtifacts({
     database,
@@ -109,11 +115,19 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     hierarchy: spec.artifacts?.hierarchy ?? mlHierarchy,
     now,
     newId,
+    changes,
     assertFree: jobs.assertFree,
+    assertAllFree: jobs.assertAllFree,
     assertUnpromised: jobs.assertUnpromised,
   })
   const configs = createConfigs({ database, schema: spec.config?.schema ?? BaseConfig, now, newId })
-  const links = createLinks({ database, configs, artifacts, assertFree: jobs.assertFree })
+  const links = createLinks({
+    database,
+    configs,
+    artifacts,
+    changes,
+    assertFree: jobs.assertFree,
+  })
 
   const routes: RoutePlugin[] = [infoRoutes({ info: { ...spec.info }, prefix: prefixes.info })]
   if (spec.health) {
@@ -398,6 +412,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   await idempotency.sweep()
   await blobs.sweep(0)
   for (const hook of spec.onStartup) await hook(parts)
+  await changes.resume()
   dispatcher.start()
   ticker?.start()
 
@@ -436,6 +451,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         onError(error, 'shutdown.hook.failed')
       }
     }
+    await changes.close()
     await platform[Symbol.asyncDispose]()
   }
 

@@ -9,9 +9,11 @@ import { openSqlite } from '../db/sqlite.ts'
 import { FunctionalModelRunner, MLServiceBuilder } from '../index.ts'
 import { createIds } from '../kernel/id.ts'
 import { createLinks } from '../link/links.ts'
+import { linkStore } from '../link/store.ts'
 import { fakeClock } from '../testing/clock.ts'
 import { createTestService, type TestService } from '../testing/index.ts'
 import { createArtifacts } from './artifacts.ts'
+import { createTreeChanges } from './change/changes.ts'
 import type { ArtifactNode } from './schema.ts'
 
 const runner = new FunctionalModelRunner({
@@ -119,14 +121,24 @@ test('whatever is created, moved, linked and deleted, trees stay trees, levels f
   const free = async () => {}
   const blobs = createBlobs({ database, store: memoryBlobs(), now })
   const common = { database, now, newId }
+  // Steps so small that every change of more than one artifact takes several commits.
+  const changes = createTreeChanges({
+    ...{ ...common, blobs, rowsPerStep: 1 },
+    forget: async (tx, ids) => void (await linkStore.removeArtifacts(tx, ids)),
+    onError: (error) => {
+      throw error
+    },
+  })
   const artifacts = createArtifacts({
-    ...{ ...common, blobs, hierarchy, assertFree: free, assertUnpromised: free },
+    ...{ ...common, blobs, hierarchy, changes },
+    ...{ assertFree: free, assertAllFree: free, assertUnpromised: free },
   })
   const configs = createConfigs({ ...common, schema: z.object({}) })
-  const links = createLinks({ database, configs, artifacts, assertFree: free })
+  const links = createLinks({ database, configs, artifacts, changes, assertFree: free })
 
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 16, size: 'max' }), async (steps) => {
+      await changes.idle()
       await database.write(async (tx) => {
         for (const table of ['config', 'artifact', 'config_artifact'] as const)
           await tx.deleteFrom(table).execute()
@@ -236,11 +248,13 @@ test('whatever is created, moved, linked and deleted, trees stay trees, levels f
         expect(await configOf).toBe(config ?? 'not-found')
       }
       const ids = (rows: { id: string }[]) => rows.map(({ id }) => id)
+      expect(await artifacts.count()).toBe(nodes.length)
+      await changes.idle()
       const linked = await database.read.selectFrom('config_artifact').selectAll().execute()
       expect(linked).toHaveLength(nodes.filter(({ config }) => config !== null).length)
       expect(ids(await artifacts.list({ kind: 'all' }))).toEqual(ids(nodes))
       for (const [name, id] of configIds)
-        expect(ids(await links.artifactsOf(id))).toEqual(
+        expect(ids(await Array.fromAsync(links.artifactsOf(id)))).toEqual(
           ids(nodes.filter(({ config }) => config === name)),
         )
     }),

@@ -7,14 +7,8 @@ import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import { isUlid } from '../kernel/id.ts'
 import { type Page, type PageRequest, toPage, ulidIssue } from '../kernel/page.ts'
 import { show } from '../kernel/show.ts'
-import {
-  artifactHalves,
-  bytesPlaceholder,
-  splitContent,
-  summaryText,
-  toNode,
-  toTree,
-} from './render.ts'
+import type { TreeChange, TreeChanges } from './change/changes.ts'
+import { artifactHalves, bytesPlaceholder, splitContent, summaryText, toNode } from './render.ts'
 import {
   type ArtifactIn,
   type ArtifactNode,
@@ -23,6 +17,7 @@ import {
   maximumLevels,
 } from './schema.ts'
 import { type ArtifactRow, artifactStore as store } from './store.ts'
+import { createTree } from './tree.ts'
 
 export interface ArtifactsDeps {
   database: Database
@@ -30,8 +25,11 @@ export interface ArtifactsDeps {
   hierarchy: Hierarchy
   now: Clock
   newId: () => string
+  changes: TreeChanges
   /** Throws 409 when an active job needs the artifact. */
   assertFree: (tx: Queries, id: string) => Promise<void>
+  /** Throws 409 when an active job needs one of the artifacts that a change concerns. */
+  assertAllFree: (tx: Queries, changeId: string) => Promise<void>
   /** Throws 409 when an active job will store its result under the id. */
   assertUnpromised: (tx: Queries, id: string) => Promise<void>
 }
@@ -68,7 +66,9 @@ export type Artifacts = ReturnType<typeof createArtifacts>
 
 /** Trees of artifacts: what may be created under what, which of them are final, and reading them back. */
 export function createArtifacts(deps: ArtifactsDeps) {
-  const { database, blobs, hierarchy, now, newId, assertFree, assertUnpromised } = deps
+  const { database, blobs, hierarchy, now, newId, changes } = deps
+  const { assertFree, assertAllFree, assertUnpromised } = deps
+  const trees = createTree({ database, hierarchy })
 
   async function getRow(id: string, db: Queries = database.read): Promise<ArtifactRow> {
     const row = await store.find(db, id)
@@ -112,6 +112,7 @@ export function createArtifacts(deps: ArtifactsDeps) {
     stored: readonly string[] = [],
   ) {
     await store.insert(tx, row)
+    if (row.parent_id !== null) await changes.inheritFromParent(tx, row.id, row.parent_id)
     const kept = staged.filter((blob) => blob !== null && blob !== undefined)
     await blobs.keep(tx, `artifact:${row.id}`, kept, stored)
   }
@@ -180,7 +181,11 @@ export function createArtifacts(deps: ArtifactsDeps) {
           )
         }
         if (!known) {
-          if (input.id) await assertUnpromised(tx, input.id)
+          if (input.id) {
+            await assertUnpromised(tx, input.id)
+            // One that is deleted may still have its row.
+            await changes.settle(tx, input.id)
+          }
           await insert(tx, row, [staged])
         }
         const result = known ?? row
@@ -280,18 +285,14 @@ export function createArtifacts(deps: ArtifactsDeps) {
       // What a model is never changes, so this needs no transaction; reading its content inside one would hold up every write.
       if (current.ml_type !== null) await assertFinal(current, input)
       const change = current.ml_type === null ? await prepareGeneric(input.data) : null
-      return database.write(async (tx) => {
-        const known = await getRow(id, tx)
+      const replace = async (tx: Queries) => {
+        // What is decided about its level would otherwise be done a second time.
+        await changes.settle(tx, id)
         const row: ArtifactRow = {
-          ...known,
+          ...(await getRow(id, tx)),
           ...change?.columns,
           tags: JSON.stringify(input.tags ?? []),
           updated_at: toTimestamp(now()),
-        }
-        if (input.parent_id !== undefined && input.parent_id !== known.parent_id) {
-          await beforeMove?.(tx, known)
-          row.parent_id = input.parent_id
-          row.level = await move(tx, known, input.parent_id)
         }
         await store.update(tx, row)
         if (change) {
@@ -299,37 +300,45 @@ export function createArtifacts(deps: ArtifactsDeps) {
           await blobs.keep(tx, `artifact:${id}`, change.staged ? [change.staged] : [])
         }
         return row
-      })
+      }
+      const { parent_id: parentId } = input
+      if (parentId === undefined || parentId === current.parent_id) return database.write(replace)
+      return move(id, parentId, replace, beforeMove)
     },
 
     /** Deletes one artifact; its children become roots. */
     remove: (id: string, along?: Along<ArtifactRow>): Promise<void> =>
-      database.write(async (tx) => {
-        const row = await getRow(id, tx)
-        await assertFree(tx, id)
-        await along?.(tx, row)
-        for (const child of await store.childIds(tx, id)) {
-          const below = await store.subtree(tx, child)
-          await store.shiftLevels(
-            tx,
-            below.map((node) => node.id),
-            -(row.level + 1),
-          )
-        }
-        await store.orphanChildren(tx, id)
-        await store.remove(tx, [id])
-        await blobs.release(tx, `artifact:${id}`)
+      changes.make({
+        async check(tx) {
+          const { level } = await getRow(id, tx)
+          await assertFree(tx, id)
+          return -(level + 1)
+        },
+        seeds: async (_tx, after) => (after === '' ? [id] : []),
+        removesSeeds: true,
+        async decide(tx) {
+          const row = await getRow(id, tx)
+          await assertFree(tx, id)
+          await along?.(tx, row)
+        },
       }),
 
-    /** Deletes an artifact and everything below it, as part of a larger write. */
-    async removeTree(tx: Queries, id: string): Promise<void> {
-      const ids = (await store.subtree(tx, id)).map((row) => row.id)
-      for (const each of ids) {
-        await assertFree(tx, each)
-        await blobs.release(tx, `artifact:${each}`)
-      }
-      if (ids.length > 0) await store.remove(tx, ids)
-    },
+    /** Deletes trees with everything below their roots, all at once for whoever reads, together with what else `decide` writes. */
+    removeTrees: (
+      trees: Pick<TreeChange<void>, 'configId' | 'check' | 'decide'> & {
+        rootIds: TreeChange<void>['seeds']
+      },
+    ): Promise<void> =>
+      changes.make({
+        ...(trees.configId !== undefined && { configId: trees.configId }),
+        check: trees.check,
+        seeds: trees.rootIds,
+        removesSeeds: true,
+        async decide(tx, changeId, deepest) {
+          await assertAllFree(tx, changeId)
+          await trees.decide(tx, changeId, deepest)
+        },
+      }),
 
     list: (page: PageRequest): Promise<ArtifactRow[]> => store.list(database.read, page),
 
@@ -345,11 +354,11 @@ export function createArtifacts(deps: ArtifactsDeps) {
 
     expand: async (id: string): Promise<ArtifactNode> => toNode(await getRow(id), hierarchy),
 
-    async tree(id: string): Promise<ArtifactNode> {
-      const tree = toTree(await store.subtree(database.read, id), hierarchy)
-      if (!tree) throw new ChapkitError('not-found', `Artifact ${id} not found`)
-      return tree
-    },
+    /** An artifact with everything below it. */
+    tree: (id: string): Promise<ArtifactNode> => trees.read(id),
+
+    /** The same as JSON text, in pieces: a tree of any size only passes through. */
+    treeText: (id: string): Promise<(string | Readable)[]> => trees.text(id),
 
     /** `data.metadata`, or an empty object. */
     async metadata(id: string): Promise<unknown> {
@@ -380,21 +389,36 @@ export function createArtifacts(deps: ArtifactsDeps) {
     return stageData(data)
   }
 
-  /** New level of an artifact under another parent; everything below it moves along. */
-  async function move(tx: Queries, row: ArtifactRow, parentId: string | null): Promise<number> {
-    if (parentId !== null && (await store.lineage(tx, parentId)).includes(row.id)) {
-      throw new ChapkitError(
-        'conflict',
-        `Artifact ${row.id} cannot be moved below ${parentId}, which is itself or one of its descendants`,
-      )
+  /** Puts an artifact with everything below it under another parent, in one moment for whoever reads. */
+  function move(
+    id: string,
+    parentId: string | null,
+    replace: (tx: Queries) => Promise<ArtifactRow>,
+    beforeMove?: Along<ArtifactRow>,
+  ): Promise<ArtifactRow> {
+    async function check(tx: Queries): Promise<{ row: ArtifactRow; by: number }> {
+      const row = await getRow(id, tx)
+      await beforeMove?.(tx, row)
+      if (parentId !== null && (await store.lineage(tx, parentId)).includes(id)) {
+        throw new ChapkitError(
+          'conflict',
+          `Artifact ${id} cannot be moved below ${parentId}, which is itself or one of its descendants`,
+        )
+      }
+      return { row, by: (await levelUnder(tx, parentId)) - row.level }
     }
-    const level = await levelUnder(tx, parentId)
-    const below = await store.subtree(tx, row.id)
-    const deepest = below.reduce((most, node) => Math.max(most, node.level), row.level)
-    assertDepth(deepest + level - row.level)
-    const others = below.map((node) => node.id).filter((id) => id !== row.id)
-    if (others.length > 0) await store.shiftLevels(tx, others, level - row.level)
-    return level
+    let levelBy = 0
+    return changes.make({
+      check: async (tx) => (levelBy = (await check(tx)).by),
+      seeds: async (_tx, after) => (after === '' && levelBy !== 0 ? [id] : []),
+      removesSeeds: false,
+      async decide(tx, _changeId, deepest) {
+        const { row, by } = await check(tx)
+        assertDepth(Math.max(deepest, row.level) + by)
+        await store.setParent(tx, id, parentId)
+        return { ...(await replace(tx)), parent_id: parentId, level: row.level + by }
+      },
+    })
   }
 
   /** Content and place of a model or prediction never change; sending them as they are is fine. */

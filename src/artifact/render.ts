@@ -81,11 +81,11 @@ export function toNode(row: ArtifactRow, hierarchy: Hierarchy): ArtifactNode {
   }
 }
 
-/** Rows of a subtree, its root first, as a tree. */
-export function toTree(rows: ArtifactRow[], hierarchy: Hierarchy): ArtifactNode | undefined {
-  const nodes = rows.map((row) => ({ ...toNode(row, hierarchy), children: [] as ArtifactNode[] }))
-  const byId = new Map(nodes.map((node) => [node.id, node]))
-  const [root, ...others] = nodes
-  for (const node of others) byId.get(node.parent_id ?? '')?.children.push(node)
-  return root
+/** The beginning of a node's JSON, up to its children. */
+export function nodeHead(row: ArtifactRow, hierarchy: Hierarchy): string {
+  const label = hierarchy.labels[row.level] ?? `level_${row.level}`
+  return `${summaryText(row).slice(0, -1)},"level_label":${JSON.stringify(label)},"hierarchy":${JSON.stringify(hierarchy.name)},"children":[`
 }
+
+/** What closes a node that was begun. */
+export const nodeTail = ']}'

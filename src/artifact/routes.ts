@@ -252,7 +252,8 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
             },
           },
         },
-        (request) => artifacts.tree(parseUlid(request.params.id)),
+        async (request, reply) =>
+          sendPieces(reply, await artifacts.treeText(parseUlid(request.params.id))),
       )
       addEndpoint(
         app,

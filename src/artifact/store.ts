@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import { countRows, listByCreation } from '../db/paging.ts'
 import type { ArtifactTable, Queries } from '../db/tables.ts'
 import type { PageRequest } from '../kernel/page.ts'
@@ -22,11 +22,26 @@ const columns = [
   'updated_at',
 ] as const
 
-/** The SQL of artifacts. No query here touches a blob. */
+const hasChildren = sql<number>`exists (select 1 from artifact as child
+  where child.tenant = node.tenant and child.parent_id = node.id)`
+
+/** A row with whether something is below it. */
+export type ChildRow = ArtifactRow & { has_children: number }
+
+/** A place among the children of an artifact. */
+export interface ChildPosition {
+  created_at: string
+  id: string
+}
+
+/** Before every child. */
+export const firstChild: ChildPosition = { created_at: '', id: '' }
+
+/** The SQL of artifacts. Reads see every change that is decided; no query here touches a blob, and none takes a list without a bound. */
 export const artifactStore = {
   find: (db: Queries, id: string): Promise<ArtifactRow | undefined> =>
     db
-      .selectFrom('artifact')
+      .selectFrom('present_artifact')
       .select(columns)
       .where('tenant', '=', '')
       .where('id', '=', id)
@@ -34,7 +49,7 @@ export const artifactStore = {
 
   levelOf: async (db: Queries, id: string): Promise<number | undefined> => {
     const row = await db
-      .selectFrom('artifact')
+      .selectFrom('present_artifact')
       .select('level')
       .where('tenant', '=', '')
       .where('id', '=', id)
@@ -44,7 +59,7 @@ export const artifactStore = {
 
   findMany: (db: Queries, ids: string[]): Promise<ArtifactRow[]> =>
     db
-      .selectFrom('artifact')
+      .selectFrom('present_artifact')
       .select(columns)
       .where('tenant', '=', '')
       .where('id', 'in', ids)
@@ -61,70 +76,48 @@ export const artifactStore = {
   update: (db: Queries, { id, created_at, ...changed }: ArtifactRow) =>
     db.updateTable('artifact').set(changed).where('tenant', '=', '').where('id', '=', id).execute(),
 
-  remove: (db: Queries, ids: string[]) =>
-    db.deleteFrom('artifact').where('tenant', '=', '').where('id', 'in', ids).execute(),
-
-  orphanChildren: (db: Queries, id: string) =>
+  setParent: (db: Queries, id: string, parentId: string | null) =>
     db
       .updateTable('artifact')
-      .set({ parent_id: null })
+      .set({ parent_id: parentId })
       .where('tenant', '=', '')
-      .where('parent_id', '=', id)
+      .where('id', '=', id)
       .execute(),
 
-  childIds: async (db: Queries, id: string): Promise<string[]> => {
-    const rows = await db
-      .selectFrom('artifact')
-      .select('id')
-      .where('tenant', '=', '')
-      .where('parent_id', '=', id)
-      .execute()
-    return rows.map((row) => row.id)
-  },
-
-  /**
-   * A node and everything below it, in order of level and creation. `union` drops repeats, so even a cycle would end.
-   * SQLite keeps the order of a cross join: from the few of the tree to their rows, never through the whole table.
-   */
-  subtree: (db: Queries, rootId: string): Promise<ArtifactRow[]> =>
+  /** Children behind a place, in order of creation, at most `limit`. */
+  children: (
+    db: Queries,
+    parentId: string,
+    after: ChildPosition,
+    limit: number,
+  ): Promise<ChildRow[]> =>
     db
-      .withRecursive('tree(id)', (q) =>
-        q
-          .selectFrom('artifact')
-          .select('artifact.id')
-          .where('artifact.tenant', '=', '')
-          .where('artifact.id', '=', rootId)
-          .union((u) =>
-            u
-              .selectFrom('tree')
-              .crossJoin('artifact as child')
-              .select('child.id')
-              .where('child.tenant', '=', '')
-              .whereRef('child.parent_id', '=', 'tree.id'),
-          ),
+      .selectFrom('present_artifact as node')
+      .select(columns.map((column) => `node.${column}` as const))
+      .select(hasChildren.as('has_children'))
+      .where('node.tenant', '=', '')
+      .where('node.stored_parent_id', '=', parentId)
+      .where('node.parent_id', '=', parentId)
+      .where((row) =>
+        row(row.refTuple('node.created_at', 'node.id'), '>', row.tuple(after.created_at, after.id)),
       )
-      .selectFrom('tree')
-      .crossJoin('artifact')
-      .select(columns.map((column) => `artifact.${column}` as const))
-      .where('artifact.tenant', '=', '')
-      .whereRef('artifact.id', '=', 'tree.id')
-      .orderBy('artifact.level')
-      .orderBy('artifact.created_at')
-      .orderBy('artifact.id')
-      .execute() as Promise<ArtifactRow[]>,
+      .orderBy('node.created_at')
+      .orderBy('node.id')
+      .limit(limit)
+      .execute(),
 
   /** The ids from a node up to its root, the node itself first. */
   lineage: async (db: Queries, id: string): Promise<string[]> => {
     const rows = await db
       .withRecursive('up(id, parent_id, level)', (q) =>
         q
-          .selectFrom('artifact')
-          .select(['artifact.id', 'artifact.parent_id', 'artifact.level'])
-          .where('artifact.tenant', '=', '')
-          .where('artifact.id', '=', id)
+          .selectFrom('present_artifact as node')
+          .select(['node.id', 'node.parent_id', 'node.level'])
+          .where('node.tenant', '=', '')
+          .where('node.id', '=', id)
           .union((u) =>
             u
-              .selectFrom('artifact as parent')
+              .selectFrom('present_artifact as parent')
               .innerJoin('up', 'up.parent_id', 'parent.id')
               .select(['parent.id', 'parent.parent_id', 'parent.level'])
               .where('parent.tenant', '=', ''),
@@ -137,18 +130,16 @@ export const artifactStore = {
     return rows.map((row) => row.id)
   },
 
-  /** Moves a whole subtree by a number of levels. */
-  shiftLevels: (db: Queries, ids: string[], by: number) =>
-    db
-      .updateTable('artifact')
-      .set((row) => ({ level: row('level', '+', by) }))
-      .where('tenant', '=', '')
-      .where('id', 'in', ids)
-      .execute(),
-
-  count: (db: Queries): Promise<number> => countRows(db, 'artifact'),
+  count: async (db: Queries): Promise<number> => {
+    const { gone } = await db
+      .selectFrom('tree_change')
+      .select(({ fn }) => fn.sum<number | null>('gone_rows').as('gone'))
+      .where('decided', '=', 1)
+      .executeTakeFirstOrThrow()
+    return (await countRows(db, 'artifact')) - Number(gone ?? 0)
+  },
 
   /** In order of creation. */
   list: (db: Queries, page: PageRequest): Promise<ArtifactRow[]> =>
-    listByCreation(db, 'artifact', columns, page),
+    listByCreation(db, 'present_artifact', columns, page),
 }

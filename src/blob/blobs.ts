@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import type { Database } from '../db/database.ts'
 import type { Queries } from '../db/tables.ts'
@@ -13,6 +14,11 @@ import { sweepBlobs } from './sweep.ts'
 
 /** Bytes up to this size live in the database and commit with the row that names them: no files, no syncs of their own. */
 export const inlineLimit = 64 * 1024
+
+/** Hashes in one statement. */
+const hashesPerStatement = 500
+/** Rows that a sweep looks at before everybody else has a turn. */
+const rowsPerStep = 2000
 
 /** Bytes that are ready to be named by a row: small ones in memory, large ones already durable in the blob store. */
 export interface StagedBlob {
@@ -111,6 +117,29 @@ export function createBlobs({
     return row
   }
 
+  /** Goes once through the rows of all blobs, some at a time, and removes those that nothing needs. Says how many. */
+  async function sweepRows(before: string): Promise<number> {
+    let count = 0
+    for (let after = ''; ; ) {
+      const last = await rows.lastOfNext(database.read, after, rowsPerStep)
+      if (last === undefined) return count
+      const unreferenced = await rows.unreferenced(database.read, after, last)
+      for (const hashes of chunks(unreferenced, hashesPerStatement)) {
+        const removed = await database.write(async (tx) => {
+          const gone = await rows.removeUnreferenced(tx, hashes, before)
+          const owners = gone.map(({ hash }) => `manifest:${hash}`)
+          if (owners.length > 0) await rows.releaseAll(tx, owners)
+          return gone
+        })
+        count += removed.length
+        const inline = removed.filter(({ size }) => size <= inlineLimit)
+        told('swept', inline.length, sum(inline.map(({ size }) => size)))
+      }
+      after = last
+      await nextTurn()
+    }
+  }
+
   return {
     stage,
 
@@ -135,9 +164,11 @@ export function createBlobs({
       const fresh = new Map(staged.map((blob) => [blob.hash, blob]))
       const others = [...new Set(stored)].filter((hash) => !fresh.has(hash))
       if (others.length > 0) {
-        const known = await rows.known(tx, others)
-        const lost = others.find((hash) => !known.includes(hash))
-        if (lost !== undefined) throw missing(lost)
+        for (const some of chunks(others, hashesPerStatement)) {
+          const known = new Set(await rows.known(tx, some))
+          const lost = some.find((hash) => !known.has(hash))
+          if (lost !== undefined) throw missing(lost)
+        }
       }
       if (fresh.size > 0) {
         const kept = [...fresh.values()].map(({ hash, size, crc32: checksum, inline }) => ({
@@ -146,13 +177,17 @@ export function createBlobs({
           crc32: checksum,
           bytes: inline,
         }))
-        await rows.keep(tx, kept, toTimestamp(now()), toTimestamp(now() - renewAfterMs))
+        for (const some of chunks(kept, hashesPerStatement))
+          await rows.keep(tx, some, toTimestamp(now()), toTimestamp(now() - renewAfterMs))
       }
       const hashes = [...fresh.keys(), ...others]
-      if (hashes.length > 0) await rows.refer(tx, hashes, owner)
+      for (const some of chunks(hashes, hashesPerStatement)) await rows.refer(tx, some, owner)
     },
 
     release: (tx: Queries, owner: BlobOwner) => rows.release(tx, owner),
+
+    /** The same for some owners at once: as many as a statement takes. */
+    releaseAll: (tx: Queries, owners: readonly BlobOwner[]) => rows.releaseAll(tx, owners),
 
     async read(hash: string): Promise<Uint8Array> {
       const row = await open(hash)
@@ -194,27 +229,25 @@ export function createBlobs({
     async sweep(age: number): Promise<void> {
       const before = now() - age
       // Rows first: a crash in between leaves a file without a row, which the next sweep removes, never a row without bytes.
-      for (;;) {
-        const removed = await database.write(async (tx) => {
-          const gone = await rows.removeUnreferenced(tx, toTimestamp(before))
-          // What a manifest is made of goes with it, in the next round.
-          if (gone.length > 0) {
-            const owners = gone.map(({ hash }) => `manifest:${hash}`)
-            await rows.releaseAll(tx, owners)
-          }
-          return gone
-        })
-        if (removed.length === 0) break
-        const inline = removed.filter(({ size }) => size <= inlineLimit)
-        told('swept', inline.length, sum(inline.map(({ size }) => size)))
-      }
+      // What a manifest is made of goes with it, in the next round.
+      while ((await sweepRows(toTimestamp(before))) > 0);
       const { blobs, bytes } = await sweepBlobs(store, {
-        isReferenced: (hash) => rows.exists(database.read, hash),
+        async isReferenced(hash) {
+          // Files of a folder that is another service's by now are not this one's to judge.
+          await database.check()
+          return rows.exists(database.read, hash)
+        },
         olderThan: before,
       })
       told('swept', blobs, bytes)
     },
   }
+}
+
+/** Splits a list: a statement takes so many values only. */
+function chunks<Item>(items: readonly Item[], size: number): Item[][] {
+  const count = Math.ceil(items.length / size)
+  return Array.from({ length: count }, (_, at) => items.slice(at * size, (at + 1) * size))
 }
 
 function stageBytes(bytes: Uint8Array): StagedBlob {

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Queries } from '../db/tables.ts'
 
 export interface BlobRow {
@@ -52,26 +53,48 @@ export const blobStore = {
     (await db.selectFrom('blob').select('hash').where('hash', '=', hash).executeTakeFirst()) !==
     undefined,
 
-  /** Removes rows that nothing refers to and that were last put before `before`, at most 500 at a time. */
-  removeUnreferenced: (db: Queries, before: string): Promise<{ hash: string; size: number }[]> =>
+  /** The last of the next `limit` hashes behind one; undefined when there is none. */
+  lastOfNext: async (db: Queries, after: string, limit: number): Promise<string | undefined> => {
+    const { last } = await db
+      .selectFrom((from) =>
+        from
+          .selectFrom('blob')
+          .select('hash')
+          .where('hash', '>', after)
+          .orderBy('hash')
+          .limit(limit)
+          .as('next'),
+      )
+      .select(({ fn }) => fn.max<string | null>('hash').as('last'))
+      .executeTakeFirstOrThrow()
+    return last ?? undefined
+  },
+
+  /** Hashes in a range that nothing refers to: found in the indexes, without the rows and the bytes in them. */
+  unreferenced: async (db: Queries, after: string, last: string): Promise<string[]> => {
+    const rows = await db
+      .selectFrom('blob')
+      .select('hash')
+      .where('hash', '>', after)
+      .where('hash', '<=', last)
+      .where(isUnreferenced)
+      .execute()
+    return rows.map((row) => row.hash)
+  },
+
+  /** Removes those of some rows that nothing refers to and that were last put before `before`. */
+  removeUnreferenced: (
+    db: Queries,
+    hashes: readonly string[],
+    before: string,
+  ): Promise<{ hash: string; size: number }[]> =>
     db
       .deleteFrom('blob')
-      .where('hash', 'in', (rows) =>
-        rows
-          .selectFrom('blob as old')
-          .select('old.hash')
-          .where('old.renewed_at', '<', before)
-          .where(({ not, exists, selectFrom }) =>
-            not(
-              exists(
-                selectFrom('blob_ref')
-                  .select('blob_ref.owner')
-                  .whereRef('blob_ref.hash', '=', 'old.hash'),
-              ),
-            ),
-          )
-          .limit(500),
-      )
+      .where('hash', 'in', hashes)
+      .where(isUnreferenced)
+      .where('renewed_at', '<', before)
       .returning(['hash', 'size'])
       .execute(),
 }
+
+const isUnreferenced = sql<boolean>`not exists (select 1 from blob_ref where blob_ref.hash = blob.hash)`

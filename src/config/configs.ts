@@ -28,6 +28,12 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
     return toConfigOut(row)
   }
 
+  /** Removes a config as part of a larger write. */
+  async function removeIn(tx: Queries, id: string): Promise<void> {
+    await get(id, tx)
+    await store.remove(tx, id)
+  }
+
   return {
     get,
 
@@ -80,13 +86,9 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
       })
     },
 
-    remove: (id: string, along?: Along<ConfigOut>): Promise<void> =>
-      database.write(async (tx) => {
-        const row = await store.find(tx, id)
-        if (!row) throw notFound(id)
-        await along?.(tx, toConfigOut(row))
-        await store.remove(tx, id)
-      }),
+    remove: (id: string): Promise<void> => database.write((tx) => removeIn(tx, id)),
+
+    removeIn,
 
     async list(page: PageRequest): Promise<ConfigOut[]> {
       return (await store.list(database.read, page)).map(toConfigOut)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Database } from '../db/database.ts'
+import { inSteps } from '../db/steps.ts'
 import type { Queries } from '../db/tables.ts'
 import { ChapkitError } from '../errors.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
@@ -100,11 +101,10 @@ export function createIdempotency({ database, now }: IdempotencyDeps) {
     },
 
     /** Forgets keys that are older than a day. */
-    sweep: (): Promise<void> =>
-      database.write(
-        async (tx) => void (await store.removeBefore(tx, toTimestamp(now() - idempotencyMs))),
-        { durable: false },
-      ),
+    async sweep(): Promise<void> {
+      const before = toTimestamp(now() - idempotencyMs)
+      await inSteps(database, (tx, limit) => store.removeBefore(tx, before, limit))
+    },
   }
 }
 

@@ -9,8 +9,20 @@ export const idempotencyStore = {
 
   insert: (db: Queries, row: IdempotencyRow) => db.insertInto('idempotency').values(row).execute(),
 
-  removeBefore: (db: Queries, before: string) =>
-    db.deleteFrom('idempotency').where('created_at', '<', before).execute(),
+  /** Removes old keys, at most `limit`, and says how many. */
+  removeBefore: async (db: Queries, before: string, limit: number): Promise<number> => {
+    const { numDeletedRows } = await db
+      .deleteFrom('idempotency')
+      .where('scope', 'in', (keys) =>
+        keys
+          .selectFrom('idempotency')
+          .select('scope')
+          .where('created_at', '<', before)
+          .limit(limit),
+      )
+      .executeTakeFirst()
+    return Number(numDeletedRows)
+  },
 
   remove: (db: Queries, scope: string) =>
     db.deleteFrom('idempotency').where('scope', '=', scope).execute(),

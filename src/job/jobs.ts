@@ -24,6 +24,9 @@ export const maximumHostDeaths = 3
 /** Deaths of the whole service under a running job: more generous, but no job holds a service in a crash loop. */
 export const maximumServiceDeaths = 20
 
+/** Rows that one commit removes at most. */
+const rowsPerCommit = 500
+
 export interface JobsDeps {
   database: Database
   blobs: Blobs
@@ -245,6 +248,25 @@ export function createJobs(deps: JobsDeps) {
     }
   }
 
+  /** Removes jobs that have ended, in commits of bounded size: the lines of their logs first, which may be many. */
+  async function forget(ids: readonly string[]): Promise<void> {
+    for (let at = 0; at < ids.length; ) {
+      at = await database.write(async (tx) => {
+        let room = rowsPerCommit
+        let next = at
+        for (; next < ids.length && room > 0; next++) {
+          const id = ids[next] ?? ''
+          const removed = await store.removeLines(tx, id, room)
+          if (removed === room) return next
+          room -= removed + 4
+          await store.remove(tx, id)
+          await blobs.release(tx, `job:${id}`)
+        }
+        return next
+      })
+    }
+  }
+
   return {
     /** Throws 429 when there is no room for one more job of a type: a submit can be refused before it is looked at. */
     assertRoom: (type: string): Promise<void> => assertRoom(database.read, type),
@@ -315,10 +337,7 @@ export function createJobs(deps: JobsDeps) {
         const never = new AbortController().signal
         for await (const each of changes(id, 1000, never)) if (!each) return
       }
-      await database.write(async (tx) => {
-        await store.remove(tx, id)
-        await blobs.release(tx, `job:${id}`)
-      })
+      await forget([id])
       watch.changed(id)
     },
 
@@ -340,6 +359,16 @@ export function createJobs(deps: JobsDeps) {
       throw new ChapkitError(
         'conflict',
         `The ${job.type} job ${job.id} works on ${id}; wait for it or cancel it first`,
+      )
+    },
+
+    /** Throws 409 when an active job works on an artifact that a change of trees concerns. */
+    async assertAllFree(tx: Queries, changeId: string): Promise<void> {
+      const job = await store.activeUnder(tx, changeId)
+      if (!job) return
+      throw new ChapkitError(
+        'conflict',
+        `The ${job.type} job ${job.id} works on ${job.subject_id}; wait for it or cancel it first`,
       )
     },
 
@@ -539,12 +568,7 @@ export function createJobs(deps: JobsDeps) {
       for (;;) {
         const ids = await store.finishedBefore(database.read, toTimestamp(now() - retentionMs), 200)
         if (ids.length === 0) return removed
-        await database.write(async (tx) => {
-          for (const id of ids) {
-            await store.remove(tx, id)
-            await blobs.release(tx, `job:${id}`)
-          }
-        })
+        await forget(ids)
         removed += ids.length
       }
     },

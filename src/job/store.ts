@@ -156,8 +156,43 @@ export const jobStore = {
       .where('status', 'in', [pending, running])
       .executeTakeFirst(),
 
+  /** An active job that works on an artifact that a change of trees marks: the few jobs are looked through, not the marks. */
+  activeUnder: (db: Queries, changeId: string) =>
+    db
+      .selectFrom('job')
+      .select(['id', 'type', 'subject_id'])
+      .where('status', 'in', [pending, running])
+      .where('subject_id', '>', '')
+      .where(({ exists, selectFrom }) =>
+        exists(
+          selectFrom('tree_mark')
+            .select('seq')
+            .whereRef('artifact_id', '=', 'job.subject_id')
+            .where('change_id', '=', changeId),
+        ),
+      )
+      .limit(1)
+      .executeTakeFirst(),
+
+  /** Removes the first lines of a log, and says how many: fewer than `limit` were the last. */
+  removeLines: async (db: Queries, id: string, limit: number): Promise<number> => {
+    const { numDeletedRows } = await db
+      .deleteFrom('job_log')
+      .where('job_id', '=', id)
+      .where('seq', 'in', (lines) =>
+        lines
+          .selectFrom('job_log')
+          .select('seq')
+          .where('job_id', '=', id)
+          .orderBy('seq')
+          .limit(limit),
+      )
+      .executeTakeFirst()
+    return Number(numDeletedRows)
+  },
+
+  /** Removes a job whose log is gone. */
   remove: async (db: Queries, id: string) => {
-    await db.deleteFrom('job_log').where('job_id', '=', id).execute()
     await db.deleteFrom('job').where('tenant', '=', '').where('id', '=', id).execute()
   },
 

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { Artifacts } from '../artifact/artifacts.ts'
@@ -66,12 +67,20 @@ export function linkRoutes({ links, artifacts, configPrefix, artifactPrefix }: L
         problems: [400],
       },
       async (request, reply) => {
-        const rows = await links.artifactsOf(parseUlid(request.params.id))
-        const pieces = []
-        for (const [index, row] of rows.entries()) {
-          pieces.push(index === 0 ? '[' : ',', ...(await artifacts.fullText(row)))
+        // One after the other: each may have content of any size.
+        async function* pieces() {
+          let before = '['
+          for await (const row of links.artifactsOf(parseUlid(request.params.id))) {
+            yield before
+            for (const piece of await artifacts.fullText(row)) {
+              if (typeof piece === 'string') yield piece
+              else yield* piece
+            }
+            before = ','
+          }
+          yield before === '[' ? '[]' : ']'
         }
-        return sendPieces(reply, rows.length === 0 ? ['[]'] : [...pieces, ']'])
+        return sendPieces(reply, [Readable.from(pieces(), { objectMode: false })])
       },
     )
 

@@ -11,12 +11,21 @@ export const linkStore = {
     return row?.config_id
   },
 
-  artifactsOf: async (db: Queries, configId: string): Promise<string[]> => {
+  /** Ids of artifacts that are linked to a config, behind one of them, in order, at most `limit`. */
+  artifactsOf: async (
+    db: Queries,
+    configId: string,
+    after: string,
+    limit: number,
+  ): Promise<string[]> => {
     const rows = await db
       .selectFrom('config_artifact')
       .select('artifact_id')
       .where('tenant', '=', '')
       .where('config_id', '=', configId)
+      .where('artifact_id', '>', after)
+      .orderBy('artifact_id')
+      .limit(limit)
       .execute()
     return rows.map((row) => row.artifact_id)
   },
@@ -34,10 +43,11 @@ export const linkStore = {
       .where('artifact_id', '=', artifactId)
       .execute(),
 
-  removeConfig: (db: Queries, configId: string) =>
+  /** For some artifacts at once: as many as a statement takes. */
+  removeArtifacts: (db: Queries, artifactIds: readonly string[]) =>
     db
       .deleteFrom('config_artifact')
       .where('tenant', '=', '')
-      .where('config_id', '=', configId)
+      .where('artifact_id', 'in', artifactIds)
       .execute(),
 }

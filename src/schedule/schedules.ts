@@ -1,4 +1,5 @@
 import type { Along, Database } from '../db/database.ts'
+import { inSteps } from '../db/steps.ts'
 import type { Queries } from '../db/tables.ts'
 import { ChapkitError, validationError } from '../errors.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
@@ -159,11 +160,14 @@ export function createSchedules(deps: SchedulesDeps) {
     },
 
     /** Deletes a schedule and what it knows of its slots. Its jobs stay, those that run as well. */
-    remove: (id: string): Promise<void> =>
-      change(async (tx) => {
+    async remove(id: string): Promise<void> {
+      await change(async (tx) => {
         assertOwn(await getRow(id, tx), 'deleted')
         await store.remove(tx, id)
-      }),
+      })
+      // Nobody reads them any more; what a crash leaves of them goes when it is old.
+      await inSteps(database, (tx, limit) => runStore.removeOf(tx, id, limit))
+    },
 
     pause: (id: string) => setPaused(id, true),
     /** Goes on with the next slot. Those that came meanwhile were nobody's. */
@@ -244,10 +248,9 @@ export function createSchedules(deps: SchedulesDeps) {
     },
 
     /** Forgets what became of slots longer ago than jobs are kept. */
-    sweep: (): Promise<void> =>
-      database.write(
-        async (tx) => void (await runStore.removeBefore(tx, toTimestamp(now() - retentionMs))),
-        { durable: false },
-      ),
+    async sweep(): Promise<void> {
+      const before = toTimestamp(now() - retentionMs)
+      await inSteps(database, (tx, limit) => runStore.removeBefore(tx, before, limit))
+    },
   }
 }

@@ -66,7 +66,6 @@ export const scheduleStore = {
     db.updateTable('schedule').set(changed).where('tenant', '=', '').where('id', '=', id).execute(),
 
   remove: async (db: Queries, id: string) => {
-    await db.deleteFrom('schedule_run').where('schedule_id', '=', id).execute()
     await db.deleteFrom('schedule').where('tenant', '=', '').where('id', '=', id).execute()
   },
 
@@ -153,6 +152,21 @@ export const scheduleRunStore = {
 
   remove: (db: Queries, id: string) => db.deleteFrom('schedule_run').where('id', '=', id).execute(),
 
+  /** Removes what is known of the slots of one schedule, at most `limit`, and says how many. */
+  removeOf: async (db: Queries, scheduleId: string, limit: number): Promise<number> => {
+    const { numDeletedRows } = await db
+      .deleteFrom('schedule_run')
+      .where('id', 'in', (runs) =>
+        runs
+          .selectFrom('schedule_run')
+          .select('id')
+          .where('schedule_id', '=', scheduleId)
+          .limit(limit),
+      )
+      .executeTakeFirst()
+    return Number(numDeletedRows)
+  },
+
   /** Runs whose jobs may not have ended, and those that wait, in order. */
   open: (db: Queries, scheduleId: string): Promise<ScheduleRunRow[]> =>
     db
@@ -226,23 +240,38 @@ export const scheduleRunStore = {
     return Number(total)
   },
 
-  /** Forgets what was decided long ago, but for slots that a clock which was set back comes to again. */
-  removeBefore: (db: Queries, before: string) =>
-    db
+  /** Forgets what was decided long ago, at most `limit`, but for slots that a clock which was set back comes to again. */
+  removeBefore: async (db: Queries, before: string, limit: number): Promise<number> => {
+    const { numDeletedRows } = await db
       .deleteFrom('schedule_run')
-      .where('decided_at', '<', before)
-      .where('is_open', '=', 0)
-      .where(({ or, eb, selectFrom }) =>
-        or([
-          eb('slot', 'is', null),
-          eb(
-            'slot',
-            '<=',
-            selectFrom('schedule')
-              .select('decided_until')
-              .whereRef('schedule.id', '=', 'schedule_run.schedule_id'),
-          ),
-        ]),
+      .where('id', 'in', (runs) =>
+        runs
+          .selectFrom('schedule_run as old')
+          .select('old.id')
+          .where('old.decided_at', '<', before)
+          .where('old.is_open', '=', 0)
+          .where(({ or, eb, not, exists, selectFrom }) =>
+            or([
+              eb('old.slot', 'is', null),
+              not(
+                exists(
+                  selectFrom('schedule')
+                    .select('id')
+                    .whereRef('schedule.id', '=', 'old.schedule_id'),
+                ),
+              ),
+              eb(
+                'old.slot',
+                '<=',
+                selectFrom('schedule')
+                  .select('decided_until')
+                  .whereRef('schedule.id', '=', 'old.schedule_id'),
+              ),
+            ]),
+          )
+          .limit(limit),
       )
-      .execute(),
+      .executeTakeFirst()
+    return Number(numDeletedRows)
+  },
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createArtifacts } from '../../src/artifact/artifacts.ts'
 import { mlHierarchy } from '../../src/artifact/schema.ts'
+import { createTreeChanges } from '../../src/artifact/change/changes.ts'
 import { createBlobs } from '../../src/blob/blobs.ts'
 import { createConfigs } from '../../src/config/configs.ts'
 import { embeddedEngine } from '../../src/engine/embedded.ts'
@@ -144,7 +145,12 @@ function startOfService(platform: Platform, boot: string) {
     retentionMs: 1e9,
     maxQueued: 1000,
   })
-  const { assertFree, assertUnpromised } = jobs
+  const { assertFree, assertAllFree, assertUnpromised } = jobs
+  const changes = createTreeChanges({
+    ...{ database, blobs, newId },
+    forget: async () => {},
+    onError: () => {},
+  })
   const runner = service.spec.runner!
   const artifacts = createArtifacts({
     database,
@@ -152,11 +158,13 @@ function startOfService(platform: Platform, boot: string) {
     hierarchy: mlHierarchy,
     now,
     newId,
+    changes,
     assertFree,
+    assertAllFree,
     assertUnpromised,
   })
   const configs = createConfigs({ database, schema: runner.config, now, newId })
-  const links = createLinks({ database, configs, artifacts, assertFree })
+  const links = createLinks({ database, configs, artifacts, changes, assertFree })
   const hosts = createProcessHosts({
     module: service.spec.module!,
     env: process.env,
