@@ -20,6 +20,7 @@ import { bodyBlock } from './programs/body-block.ts'
 import { coldStart } from './programs/cold-start.ts'
 import { commandLine } from './programs/command-line.ts'
 import { configs } from './programs/configs.ts'
+import { deletion } from './programs/deletion.ts'
 import { health } from './programs/health.ts'
 import { healthTraining } from './programs/health-training.ts'
 import { importTime } from './programs/import.ts'
@@ -55,6 +56,7 @@ const programs: readonly Program[] = [
   isolation,
   scripts,
   million,
+  deletion,
   slowDisk,
   overload,
   slowClients,

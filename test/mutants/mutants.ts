@@ -241,7 +241,7 @@ export const mutants: Mutant[] = [
     name: 'circle-of-artifacts',
     breaks: 'an artifact is not moved below itself',
     file: 'src/artifact/artifacts.ts',
-    text: '(await store.lineage(tx, parentId)).includes(row.id)',
+    text: '(await store.lineage(tx, parentId)).includes(id)',
     by: 'false',
     test: { file: 'test/http/bad-values.test.ts', name: 'in a circle' },
   },
@@ -469,6 +469,50 @@ export const mutants: Mutant[] = [
     text: '...(hasFailed && { failures: row.failures + 1 }),',
     by: '',
     test: { file: 'src/task/retries.test.ts', name: 'each attempt follows when its time has come' },
+  },
+  {
+    name: 'inode-not-asked',
+    breaks: 'a second name of the database leads to the same lock',
+    file: 'src/db/ownership.ts',
+    text: "    if ((error as { code?: unknown }).code !== 'SQLITE_BUSY') throw error\n    return false\n",
+    by: "    if ((error as { code?: unknown }).code !== 'SQLITE_BUSY') throw error\n    return true\n",
+    test: {
+      file: 'src/db/ownership.test.ts',
+      name: 'two services of one process do not share data either',
+    },
+  },
+  {
+    name: 'loss-not-noticed',
+    breaks: 'nothing is stored in a database that was taken away',
+    file: 'src/db/sqlite.ts',
+    text: '      // Behind the lock of the write: from here on nobody else can take the database over before the commit.\n      ownership?.assertHeld()\n',
+    by: '',
+    test: {
+      file: 'src/db/ownership.test.ts',
+      name: 'a service whose database was deleted stores nothing any more',
+    },
+  },
+  {
+    name: 'new-child-not-marked',
+    breaks: 'what comes below a tree while it is being deleted goes with it',
+    file: 'src/artifact/artifacts.ts',
+    text: '    if (row.parent_id !== null) await changes.inheritFromParent(tx, row.id, row.parent_id)\n',
+    by: '',
+    test: {
+      file: 'src/artifact/change/changes.test.ts',
+      name: 'whatever comes below a tree while it is being deleted',
+    },
+  },
+  {
+    name: 'decided-not-resumed',
+    breaks: 'a deletion that was answered goes on after a crash',
+    file: 'src/artifact/change/changes.ts',
+    text: '(decided === 1 ? carryOut(id) : takeBack(id))',
+    by: 'takeBack(id)',
+    test: {
+      file: 'test/e2e/deletion.test.ts',
+      name: 'a deletion that was answered stays',
+    },
   },
 ]
 
