@@ -61,7 +61,8 @@ async function open() {
 test('whatever comes below a tree while it is being deleted, or is linked to its config, goes with it', async () => {
   const { links, config, root, create, marked, ids, changes, marks } = await open()
   const removing = links.removeConfig(config.id)
-  await marked(3)
+  // By now every child of the root has been found.
+  await marked(8)
   const late = await create(root)
   await create(late)
   const other = await create()
