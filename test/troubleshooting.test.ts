@@ -126,7 +126,13 @@ const cases: Case[] = [
         ['service.ts', '--port', '0', '--data-dir', join(dataDir, 'data')],
         folder,
       )
-      return lines.map((line) => line.replace(join(dataDir, 'data'), 'data'))
+      const owner =
+        'process 4711 on forecast-1 since 2026-11-29T09:41:34.482Z, at http://127.0.0.1:8000'
+      return lines.map((line) =>
+        line
+          .replace(join(dataDir, 'data'), 'data')
+          .replace(/process \d+ on \S+ since \S+Z, at http:\/\/127\.0\.0\.1:\d+/, owner),
+      )
     },
   },
   {

@@ -140,7 +140,8 @@ test('a second service on the same data is refused and says why; the first one i
   const first = await startService({ dataDir })
   const second = await spawnService({ dataDir }).exited
   expect(second.code).toBe(1)
-  expect(second.stderr).toContain(`Another chapkit service is using ${dataDir}`)
+  expect(second.stderr).toContain(`Another chapkit service (process ${first.pid} on `)
+  expect(second.stderr).toContain(`at ${first.url}) is using ${dataDir}`)
   expect(second.stderr).toContain('CHAPKIT_DATA_DIR')
   expect((await first.request('GET', '/health')).status).toBe(200)
 })
