@@ -1,21 +1,22 @@
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
+import { isCommit, type MLServiceInfo, type ServiceInfo } from './ml/info.ts'
 import { advertise } from './orchestrator/address.ts'
 import { createOrchestratorClient } from './orchestrator/client.ts'
 import { createRegistration, type Registration } from './orchestrator/registration.ts'
 import type { ServiceOptions } from './service.ts'
 
 /** What keeps the service registered; null where it shall not be, or where nobody said with whom. */
-export function openRegistration({
-  spec,
-  settings,
-  platform: { now, random },
-  logger,
-}: ServiceOptions): Registration | null {
+export function openRegistration(
+  { spec, settings, platform: { now, random }, logger }: ServiceOptions,
+  info: ServiceInfo | MLServiceInfo,
+): Registration | null {
   const { orchestratorUrl, registrationKey: key } = settings
   if (spec.registration === null || orchestratorUrl === null) return null
-  const info = { ...spec.info }
-  const client = createOrchestratorClient({ orchestratorUrl, key, id: spec.info.id, info, now })
+  const client = createOrchestratorClient({
+    ...{ orchestratorUrl, key, now },
+    ...{ id: info.id, info: { ...info } },
+  })
   const { keepaliveMs } = spec.registration
   return createRegistration({ client, keepaliveMs, log: logger, now, random })
 }
@@ -23,6 +24,7 @@ export function openRegistration({
 /** Registers a service that listens, where that is wanted; says in the log why not, and what an orchestrator will not reach. */
 export function announce(
   { spec, settings, logger }: ServiceOptions,
+  info: ServiceInfo | MLServiceInfo,
   registration: Registration | null,
   listening: AddressInfo,
 ): void {
@@ -41,6 +43,13 @@ export function announce(
     logger.warn(
       { event: 'registration.hidden', url },
       `the service is registered as ${url} but listens on ${listening.address} alone: an orchestrator elsewhere cannot reach it; set HOST=0.0.0.0, or SERVICEKIT_HOST to where it is reached`,
+    )
+  }
+  if ('git_revision' in info && !isCommit(info.git_revision)) {
+    const found = info.git_revision === null ? 'is not known' : `is "${info.git_revision}"`
+    logger.warn(
+      { event: 'registration.unversioned', git_revision: info.git_revision },
+      `the commit of this service ${found}: chap-core lists the service but cannot use it as a model; set GIT_REVISION to a commit of 7 to 40 hexadecimal digits (in a Dockerfile as a build argument)`,
     )
   }
   registration.start(url)

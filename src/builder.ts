@@ -275,7 +275,7 @@ export class BaseServiceBuilder<
       }
       if (!MLServiceInfo.safeParse(info).success) {
         throw new Error(
-          'A service with a model needs `period_type` ("monthly" or "weekly") in its info',
+          'A service with a model needs `period_type` ("monthly", "weekly" or "any") in its info',
         )
       }
     }

@@ -24,7 +24,7 @@ import { createLinks } from './link/links.ts'
 import { linkRoutes } from './link/routes.ts'
 import { linkStore } from './link/store.ts'
 import { readCode } from './ml/code.ts'
-import { MLServiceInfo } from './ml/info.ts'
+import { MLServiceInfo, withProvenance } from './ml/info.ts'
 import { createIntakeQueue } from './ml/intake-queue.ts'
 import { createMl } from './ml/ml.ts'
 import { mlRoutes } from './ml/routes.ts'
@@ -129,7 +129,9 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     assertFree: jobs.assertFree,
   })
 
-  const routes: RoutePlugin[] = [infoRoutes({ info: { ...spec.info }, prefix: prefixes.info })]
+  const { gitRevision } = settings
+  const told = withProvenance(spec.info, { gitRevision, version })
+  const routes: RoutePlugin[] = [infoRoutes({ info: { ...told }, prefix: prefixes.info })]
   if (spec.health) {
     const checks = { database: databaseCheck(database), ...spec.checks }
     routes.push(
@@ -303,7 +305,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         publicUrl,
       }),
     )
-  const registration = openRegistration(options)
+  const registration = openRegistration(options, told)
   if (monitor) {
     routes.push(
       monitor.routes({
@@ -459,7 +461,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     app,
     parts,
     hosts,
-    announce: (listening) => announce(options, registration, listening),
+    announce: (listening) => announce(options, told, registration, listening),
     close,
   }
 }

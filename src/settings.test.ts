@@ -21,6 +21,7 @@ test('an empty environment has a default for everything', () => {
     maxQueuedJobs: 10_000,
     concurrency: { train: 1, predict: availableParallelism(), task: 2 },
     modelMemory: expect.any(Number),
+    gitRevision: null,
     orchestratorUrl: null,
     advertisedHost: null,
     advertisedPort: null,
@@ -62,6 +63,7 @@ const given = {
   CHAPKIT_PREDICT_CONCURRENCY: ['4', { concurrency: { predict: 4 } }],
   CHAPKIT_TASK_CONCURRENCY: ['3', { concurrency: { task: 3 } }],
   CHAPKIT_MODEL_MEMORY: ['1073741824', { modelMemory: 2 ** 30 }],
+  GIT_REVISION: [' abc1234\n', { gitRevision: 'abc1234' }],
   SERVICEKIT_ORCHESTRATOR_URL: [
     'http://chap:8000/v2/services/$register',
     { orchestratorUrl: 'http://chap:8000/v2/services/$register' },

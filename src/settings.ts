@@ -62,6 +62,7 @@ const Environment = z.object({
   CHAPKIT_PREDICT_CONCURRENCY: number(1, 2 ** 31 - 1).optional(),
   CHAPKIT_TASK_CONCURRENCY: wholeNumber(2, 1),
   CHAPKIT_MODEL_MEMORY: number(128 * 1024 * 1024, Number.MAX_SAFE_INTEGER).optional(),
+  GIT_REVISION: z.string().optional(),
   SERVICEKIT_ORCHESTRATOR_URL: OrchestratorUrl.optional(),
   SERVICEKIT_HOST: AdvertisedHost.optional(),
   SERVICEKIT_PORT: number(1, 65_535).optional(),
@@ -116,6 +117,8 @@ export interface Settings {
   concurrency: { train: number; predict: number; task: number }
   /** Bytes of memory that the process of a model may take. */
   modelMemory: number
+  /** Commit that the service was built from, for its info; null where that is not known. */
+  gitRevision: string | null
   /** Where `withRegistration` registers the service: the whole URL of `$register`; null registers it nowhere. */
   orchestratorUrl: string | null
   /** Host that the service is registered with; null takes the name of the machine. */
@@ -175,6 +178,7 @@ export function parseSettings(
       task: env.CHAPKIT_TASK_CONCURRENCY,
     },
     modelMemory: env.CHAPKIT_MODEL_MEMORY ?? Math.floor(memory() / 2),
+    gitRevision: env.GIT_REVISION?.trim() || null,
     orchestratorUrl: env.SERVICEKIT_ORCHESTRATOR_URL ?? null,
     advertisedHost: env.SERVICEKIT_HOST ?? null,
     advertisedPort: env.SERVICEKIT_PORT ?? null,

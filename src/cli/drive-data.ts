@@ -1,6 +1,7 @@
 import type { Info } from '../client/index.ts'
 import { generateSample, type SampleOptions } from '../data/sample.ts'
 import type { FrameJson } from '../data/schema.ts'
+import { samplePeriod } from '../ml/info.ts'
 
 export interface DataOptions {
   /** About so many rows of training data. */
@@ -36,7 +37,7 @@ export function createData(info: Info, options: DataOptions, random: () => numbe
       numLocations: locations,
       numPeriods: Math.max(1, Math.round(options.rows / locations)),
       numFeatures: 0,
-      periodType: options.periodType ?? info.period_type ?? 'monthly',
+      periodType: options.periodType ?? samplePeriod(info),
       geoType: options.geoType,
       includeGeo: info.requires_geo ?? false,
       requiredCovariates: info.required_covariates ?? [],

@@ -16,7 +16,7 @@ import { exampleJob, isFinal, type JobRecord, jobSchema } from '../job/schema.ts
 import { isUlid } from '../kernel/id.ts'
 import { ulidIssue } from '../kernel/page.ts'
 import { examples, schemas } from './examples.ts'
-import type { MLServiceInfo } from './info.ts'
+import { type MLServiceInfo, samplePeriod } from './info.ts'
 import type { PredictIntake, TrainIntake } from './intake.ts'
 import type { IntakeQueue } from './intake-queue.ts'
 import type { Ml, Submitted } from './ml.ts'
@@ -230,7 +230,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
           numLocations: query.num_locations ?? 5,
           numPeriods: query.num_periods ?? 50,
           numFeatures: query.num_features ?? 3,
-          periodType: query.period_type ?? info.period_type,
+          periodType: query.period_type ?? samplePeriod(info),
           geoType: query.geo_type ?? 'polygon',
           includeGeo: query.include_geo ?? info.requires_geo,
           seed: query.seed ?? -1,

@@ -8,6 +8,8 @@ export interface Registered {
   ping: URL | null
   /** How long it keeps the service without a sign of life. */
   ttlMs: number
+  /** What it has to say besides; null when it only greets. */
+  message: string | null
 }
 
 export interface Failure {
@@ -41,7 +43,12 @@ const usualTtlMs = 30_000
 const RegisterAnswer = z.looseObject({
   ping_url: z.string().nullish().catch(null),
   ttl_seconds: z.number().positive().nullish().catch(null),
+  message: z.string().nullish().catch(null),
 })
+
+/** How chap-core says that it took the registration; what it has to say besides stands behind it. */
+const greeting = /^service (registered successfully|registration updated)[.!]?\s*/i
+const longestMessage = 1000
 
 export type OrchestratorClient = ReturnType<typeof createOrchestratorClient>
 
@@ -105,10 +112,10 @@ export function createOrchestratorClient(options: OrchestratorClientOptions) {
   }
 
   /** A text for people: one line, not too long, without the key. */
-  function shown(text: string): string {
+  function shown(text: string, longest = 300): string {
     const line = text.replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim()
     const clean = key === null ? line : line.replaceAll(key, '[redacted]')
-    return clean.length > 300 ? `${clean.slice(0, 300)}…` : clean
+    return clean.length > longest ? `${clean.slice(0, longest)}…` : clean
   }
 
   /** The place of signs of life. On the host of the orchestrator https stays https: behind a proxy it may not know better. */
@@ -134,18 +141,20 @@ export function createOrchestratorClient(options: OrchestratorClientOptions) {
         const reason = 'an answer that is no JSON object: is this the URL of an orchestrator?'
         return { ok: false, status: null, reason, retryAfterMs: null, isUncertain: true }
       }
-      const { ping_url: ping, ttl_seconds: ttl } = answer.data
+      const { ping_url: ping, ttl_seconds: ttl, message } = answer.data
+      const said = shown(message ?? '', longestMessage).replace(greeting, '')
       return {
         ok: true,
         value: {
           ping: ping == null ? null : toPing(ping),
           ttlMs: ttl == null ? usualTtlMs : ttl * 1000,
+          message: said === '' ? null : said,
         },
       }
     },
 
     /** A sign of life. Takes no longer than a third of the time that the orchestrator waits for it, though at least 2 s. */
-    ping({ ping, ttlMs }: Registered & { ping: URL }, signal: AbortSignal) {
+    ping({ ping, ttlMs }: { ping: URL; ttlMs: number }, signal: AbortSignal) {
       const limitMs = Math.min(timeoutMs, Math.max(2000, ttlMs / 3))
       return send('PUT', ping, signal, { limitMs })
     },

@@ -41,7 +41,10 @@ async function until<Value>(ask: () => Value): Promise<NonNullable<Value>> {
 }
 
 const id = 'probe-svc'
-const info = { id, display_name: 'Probe', model_metadata: {}, period_type: 'monthly' }
+const info = {
+  ...{ id, display_name: 'Probe', version: '1.0.0', model_metadata: {} },
+  ...{ git_revision: 'abc1234', period_type: 'monthly' },
+}
 /** Nobody answers there: the stand-in's calls back fail at once, and it registers all the same. */
 const url = 'http://127.0.0.1:9'
 
@@ -121,6 +124,43 @@ describe('a registration', () => {
     expect(methods()).toBe('POST PUT PUT PUT PUT PUT PUT PUT')
     expect(orchestrator.asked.at(-1)).toMatchObject({ path: `/v2/services/${id}/$ping`, body: '' })
     expect(orchestrator.service(id)).toMatchObject({ url })
+  })
+
+  test('passes on what the orchestrator says besides its greeting, once, without the key', async () => {
+    const { orchestrator, registration, lines, events, pass, time } = await begin({
+      key: 'hunter2',
+    })
+    const said = (message: unknown) =>
+      orchestrator.trouble((request, response) => {
+        if (request.method !== 'POST') return false
+        response.end(JSON.stringify({ message }))
+        return true
+      })
+    const texts = () =>
+      lines.filter(({ event }) => event === 'registration.message').map(({ text }) => text)
+    const greeting = 'Service registered successfully'
+    said(greeting)
+    registration.start(url)
+    await pass()
+    await until(time.next)
+    expect(events()).toEqual(['registration.success'])
+
+    for (const message of ['Service registration updated', '', null, 7]) {
+      said(message)
+      await pass()
+      await until(time.next)
+    }
+    expect(texts()).toEqual([])
+
+    const reason = 'Version 1 of probe-svc is stored with commit 1234567: set a new info.version.'
+    for (const greet of [greeting, 'Service registration updated']) {
+      said(`${greet} ${reason}\u001b[31m hunter2`)
+      await pass()
+      await until(time.next)
+    }
+    expect(texts()).toHaveLength(1)
+    expect(texts()[0]).toContain(`${reason} [31m [redacted]`)
+    expect(lines.at(-1)!.level).toBe('warn')
   })
 
   test('is made again at once when the orchestrator has forgotten it', async () => {

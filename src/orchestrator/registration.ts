@@ -47,6 +47,7 @@ export function createRegistration(deps: RegistrationDeps) {
       if (!registered) return
       isRegistered = true
       log.info({ event: 'registration.success', orchestrator, url }, `registered as ${url}`)
+      tellMessage(registered.message)
       const reason = await keep(url, registered)
       if (reason === undefined) return
       isRegistered = false
@@ -56,6 +57,13 @@ export function createRegistration(deps: RegistrationDeps) {
       )
     }
   }
+
+  const tellMessage = onceEach((message) =>
+    log.warn(
+      { event: 'registration.message', orchestrator, reason: message },
+      `the orchestrator took the registration and says: ${message}`,
+    ),
+  )
 
   async function registerOnce(url: string): Promise<Outcome<Registered>> {
     const outcome = await client.register(url, asking.signal)
@@ -98,7 +106,10 @@ export function createRegistration(deps: RegistrationDeps) {
         : await registerOnce(url)
       if (waiting.signal.aborted) return undefined
       if (outcome.ok) {
-        if (typeof outcome.value !== 'string') current = outcome.value
+        if (typeof outcome.value !== 'string') {
+          current = outcome.value
+          tellMessage(current.message)
+        }
         heardAt = now()
         tell = onceEach(tellKeepalive)
         continue
@@ -177,10 +188,10 @@ export function waitAfter(failure: Failure, attempt: number, random: () => numbe
 }
 
 /** Passes a text on when it is another than the last. */
-function onceEach(tell: (text: string) => void): (text: string) => void {
-  let last: string | undefined
+function onceEach(tell: (text: string) => void): (text: string | null) => void {
+  let last: string | null = null
   return (text) => {
-    if (text !== last) tell(text)
+    if (text !== null && text !== last) tell(text)
     last = text
   }
 }

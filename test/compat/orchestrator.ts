@@ -30,15 +30,18 @@ interface Entry {
 }
 
 const ttlSeconds = 30
+const commit = /^[0-9a-f]{7,40}$/i
 const slug = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
 const callTimeoutMs = 5000
 
 /**
- * Stands in for the registry of chap-core: its paths, its rules, and its calls back to the service, which it makes before it answers
- * a registration. Restarting it forgets every service.
+ * Stands in for the registry of chap-core 2.5: its paths, its rules, and its call back to the service, which it makes before it
+ * answers a registration. A model is stored once for each version, and only with a commit. Restarting it forgets every service.
  */
 export async function startOrchestrator(options: OrchestratorOptions = {}) {
   const { now = Date.now } = options
+  /** Commits by model and version: what is stored once stays, also when the list of services is lost. */
+  const templates = new Map<string, string>()
   let key = options.key ?? null
   let services = new Map<string, Entry>()
   let trouble: Trouble = () => false
@@ -67,39 +70,42 @@ export async function startOrchestrator(options: OrchestratorOptions = {}) {
     const known = live(id)
     const registeredAt = known?.registeredAt ?? now()
     services.set(id, { url, info, registeredAt, expiresAt: now() + ttlSeconds * 1000 })
-    await sync(url)
+    const conflict = await sync(url, info)
     return {
       status: 200,
       json: {
         id,
         status: 'registered',
         service_url: url,
-        message: known ? 'Service registration updated' : 'Service registered successfully',
+        message: `${known ? 'Service registration updated' : 'Service registered successfully'}${conflict}`,
         ttl_seconds: ttlSeconds,
         ping_url: `${base}/v2/services/${id}/$ping`,
       },
     }
   }
 
-  /** Reads options and configs of a service, and finds out the defaults by a config that it deletes again. */
-  async function sync(url: string): Promise<void> {
-    const call = async (method: string, path: string, body?: unknown) => {
-      const signal = AbortSignal.timeout(callTimeoutMs)
-      const answer = await fetch(`${url}/api/v1/configs${path}`, {
-        method,
-        signal,
-        redirect: 'manual',
-        headers: { 'content-type': 'application/json' },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-      }).catch(() => undefined)
-      calls.push({ method, path: `/api/v1/configs${path}`, status: answer?.status ?? 0 })
-      const said = await answer?.text()
-      return answer?.ok && said ? JSON.parse(said) : undefined
+  /** Stores the options of a version that is new. Answers what stands against the model, as the end of a message. */
+  async function sync(url: string, info: Record<string, unknown>): Promise<string> {
+    const name = `${info.id} ${info.version}`
+    const told = String(info.git_revision ?? '').trim()
+    const revision = commit.test(told) ? told.toLowerCase() : null
+    const stored = templates.get(name)
+    if (stored !== undefined) {
+      if (stored === revision) return ''
+      return ` Version ${info.version} of ${info.id} is stored with another commit: set a new info.version.`
     }
-    await call('GET', '/$schema')
-    await call('GET', '')
-    const probe = await call('POST', '', { name: `__chap_probe_defaults_${now()}__`, data: {} })
-    if (probe) await call('DELETE', `/${(probe as { id: string }).id}`)
+    if (revision === null)
+      return ` ${info.id} reports no commit: build the image with the GIT_REVISION build arg and register it again.`
+    const path = '/api/v1/configs/$schema'
+    const answer = await fetch(`${url}${path}`, {
+      signal: AbortSignal.timeout(callTimeoutMs),
+      redirect: 'manual',
+      headers: { 'content-type': 'application/json' },
+    }).catch(() => undefined)
+    calls.push({ method: 'GET', path, status: answer?.status ?? 0 })
+    await answer?.text()
+    if (answer?.ok) templates.set(name, revision)
+    return ''
   }
 
   async function answer(request: IncomingMessage, path: string, body: string) {
@@ -162,6 +168,8 @@ export async function startOrchestrator(options: OrchestratorOptions = {}) {
     asked,
     /** Requests of a method, in short. */
     askedBy: (method: string) => asked.filter((each) => each.method === method),
+    /** Models that are stored: commits by id and version. */
+    templates: templates as ReadonlyMap<string, string>,
     /** What it asked of services. */
     calls,
     /** A service that is on its list now. */

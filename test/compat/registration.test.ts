@@ -32,25 +32,20 @@ async function listen(service: Service, options: Parameters<Service['listen']>[0
 }
 
 const { id } = info
+const gitRevision = '4bcc9dc0a1f8e7d6c5b4a3928170f6e5d4c3b2a1'
 
 describe('withRegistration', () => {
-  test('registers when the service answers: chap-core can read and try it before it replies', async () => {
+  test('registers when the service answers: chap-core can read it before it replies', async () => {
     const orchestrator = await startOrchestrator()
     const service = define({ orchestratorUrl: orchestrator.registerUrl })
-    const { url, request, close } = await listen(service)
+    const { url, request, close } = await listen(service, { gitRevision })
     const entry = await until(() => orchestrator.service(id))
     expect(entry.url).toBe(url)
     await until(() => orchestrator.asked[0]!.status === 200)
     expect(orchestrator.calls).toEqual([
       { method: 'GET', path: '/api/v1/configs/$schema', status: 200 },
-      { method: 'GET', path: '/api/v1/configs', status: 200 },
-      { method: 'POST', path: '/api/v1/configs', status: 201 },
-      {
-        method: 'DELETE',
-        path: expect.stringMatching(/^\/api\/v1\/configs\/\w{26}$/),
-        status: 204,
-      },
     ])
+    expect(orchestrator.templates.get(`${id} 1.2.3`)).toBe(gitRevision)
     const body = await request('GET', '/api/v1/info')
     expect(orchestrator.asked[0]!.body).toBe(`{"id":"${id}","url":"${url}","info":${body.text}}`)
     const registered = async () =>

@@ -1,4 +1,10 @@
-import { BaseServiceBuilder, errorCatalogue, MLServiceInfo } from 'chapkit'
+import {
+  BaseServiceBuilder,
+  errorCatalogue,
+  MLServiceBuilder,
+  MLServiceInfo,
+  version,
+} from 'chapkit'
 import { createTestService, type TestService } from 'chapkit/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -121,12 +127,17 @@ describe('info', () => {
           repository_url: 'https://example.com/x',
           documentation_url: null,
         },
+        git_revision: null,
+        chapkit_version: version,
+        servicekit_version: null,
         period_type: 'monthly',
         min_prediction_periods: 1,
         max_prediction_periods: 10,
         allow_free_additional_continuous_covariates: false,
         required_covariates: ['humidity'],
         requires_geo: false,
+        target: 'disease_cases',
+        hpo_search_space: null,
       }),
     )
     expect(MLServiceInfo.safeParse(JSON.parse(text)).success).toBe(true)
@@ -134,7 +145,6 @@ describe('info', () => {
 
   test('has defaults for everything but id, name and period', async () => {
     const { runner } = createProbe()
-    const { MLServiceBuilder } = await import('chapkit')
     const service = new MLServiceBuilder({
       info: { id: 'a', display_name: 'A', period_type: 'weekly' },
       runner,
@@ -148,7 +158,43 @@ describe('info', () => {
       min_prediction_periods: 0,
       max_prediction_periods: 100,
       required_covariates: [],
+      target: 'disease_cases',
+      hpo_search_space: null,
     })
+  })
+
+  test('tells the commit of the environment, unless its author has set another', async () => {
+    const infoOf = async (changes: object, gitRevision: string | null) => {
+      const { runner } = createProbe()
+      const service = new MLServiceBuilder({ info: { ...info, ...changes }, runner }).build()
+      await using test = await createTestService(service, { gitRevision })
+      return (await test.request('GET', '/api/v1/info')).json
+    }
+    expect(await infoOf({}, 'abc1234')).toMatchObject({ git_revision: 'abc1234' })
+    expect(await infoOf({ git_revision: '' }, 'abc1234')).toMatchObject({ git_revision: 'abc1234' })
+    expect(await infoOf({ git_revision: 'fed4321' }, 'abc1234')).toMatchObject({
+      git_revision: 'fed4321',
+    })
+    const versions = { chapkit_version: '2.4.1', servicekit_version: '3.0.1' }
+    expect(await infoOf(versions, null)).toMatchObject({ ...versions, git_revision: null })
+  })
+
+  test('takes a target, a search space, and a model of weeks and months', async () => {
+    const { runner } = createProbe()
+    const more = {
+      period_type: 'any',
+      target: 'malaria_cases',
+      hpo_search_space: { n_lags: { low: 1, high: 6 }, rate: [0.1, 0.5] },
+    } as const
+    const service = new MLServiceBuilder({ info: { ...info, ...more }, runner }).build()
+    await using test = await createTestService(service)
+    expect((await test.request('GET', '/api/v1/info')).json).toMatchObject(more)
+    const periods = async (query: string) => {
+      const { json } = await test.request('GET', `/api/v1/ml/$generate-sample-data${query}`)
+      return json.data.data[0][0]
+    }
+    expect(await periods('')).toBe('2020-01')
+    expect(await periods('?period_type=weekly')).toBe('2020-W01')
   })
 
   test('of a service without a model has four keys', async () => {
@@ -394,8 +440,11 @@ test('info that does not fit is refused when the service is built', () => {
   expect(build({})).not.toThrow()
   for (const changes of [
     { id: 'Not a slug' },
-    { period_type: 'any' },
-    { git_revision: null },
+    { period_type: 'daily' },
+    { git_revision: 7 },
+    { revision: 'abc1234' },
+    { target: '' },
+    { hpo_search_space: ['n_lags'] },
     { model_metadata: { contact_email: 'nobody' } },
     { model_metadata: { repository_url: 'not a url' } },
     { model_metadata: { author_assessed_status: 'white' } },

@@ -80,12 +80,14 @@ test('chapkit serve registers as the environment says, and takes that back on SI
     SERVICEKIT_ORCHESTRATOR_URL: orchestrator.registerUrl,
     SERVICEKIT_REGISTRATION_KEY: key,
     SERVICEKIT_HOST: '127.0.0.1',
+    GIT_REVISION: '4BCC9DC',
   })
   const address = await url()
   const entry = await until('it is registered', () => orchestrator.service('served'))
   expect(entry.url).toBe(address)
   await until('it has its answer', () => orchestrator.asked[0]?.status === 200)
-  expect(orchestrator.calls.map(({ status }) => status)).toEqual([200, 200, 201, 204])
+  expect(orchestrator.calls.map(({ status }) => status)).toEqual([200])
+  expect(orchestrator.templates.get('served 1.0.0')).toBe('4bcc9dc')
 
   child.kill('SIGTERM')
   expect(await exited).toBe(0)
@@ -93,6 +95,31 @@ test('chapkit serve registers as the environment says, and takes that back on SI
   expect(events()).toEqual(['info registration.success', 'info registration.deregistered'])
   expect(output()).not.toContain(key)
 })
+
+test.each([
+  ['none', {}, 'is not known'],
+  ['one that is no commit', { GIT_REVISION: 'main' }, 'is "main"'],
+])(
+  'a service that registers with %s as its commit is told what that costs',
+  async (_, env, text) => {
+    const orchestrator = await startOrchestrator()
+    const { events, output, url } = serve({
+      SERVICEKIT_ORCHESTRATOR_URL: orchestrator.registerUrl,
+      SERVICEKIT_HOST: '127.0.0.1',
+      ...env,
+    })
+    await url()
+    await until('the orchestrator has said why', () => events().length === 3)
+    expect(events()).toEqual([
+      'warn registration.unversioned',
+      'info registration.success',
+      'warn registration.message',
+    ])
+    expect(output()).toContain(`the commit of this service ${JSON.stringify(text).slice(1, -1)}`)
+    expect(output()).toContain('build the image with the GIT_REVISION build arg')
+    expect(orchestrator.templates.size).toBe(0)
+  },
+)
 
 test('a model is not given the key', async () => {
   const { url } = serve({ SERVICEKIT_REGISTRATION_KEY: key })
@@ -117,6 +144,7 @@ test('an orchestrator that hangs holds a stop up for two seconds at most', async
   const { child, exited, events, url } = serve({
     SERVICEKIT_ORCHESTRATOR_URL: orchestrator.registerUrl,
     SERVICEKIT_HOST: '127.0.0.1',
+    GIT_REVISION: '4bcc9dc',
   })
   await url()
   await until('it registers', () => orchestrator.asked.length === 1)
