@@ -24,6 +24,7 @@ import { createLinks } from './link/links.ts'
 import { linkRoutes } from './link/routes.ts'
 import { linkStore } from './link/store.ts'
 import { readCode } from './ml/code.ts'
+import { defaultOutOfBounds } from './ml/horizon.ts'
 import { MLServiceInfo, withProvenance } from './ml/info.ts'
 import { createIntakeQueue } from './ml/intake-queue.ts'
 import { createMl } from './ml/ml.ts'
@@ -195,6 +196,16 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const hosts = hasHosts(spec) ? openHosts(spec, programs, options) : null
   const info = MLServiceInfo.safeParse(spec.info).data ?? null
   const intake = createIntakeQueue({ numeric: info?.required_covariates ?? [] })
+  if (spec.runner && info && spec.config) {
+    const periods = await defaultOutOfBounds(spec.config.schema, info)
+    if (periods !== null) {
+      const { min_prediction_periods: least, max_prediction_periods: most } = info
+      logger.warn(
+        { event: 'config.horizon_out_of_bounds', prediction_periods: periods },
+        `the default of prediction_periods (${periods}) lies outside of the service's bounds (${least} to ${most}): a training that names no horizon is refused; give the schema of the config a default within them`,
+      )
+    }
+  }
   const validation =
     spec.runner &&
     info &&

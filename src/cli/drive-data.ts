@@ -1,6 +1,7 @@
 import type { Info } from '../client/index.ts'
 import { generateSample, type SampleOptions } from '../data/sample.ts'
 import type { FrameJson } from '../data/schema.ts'
+import { clampHorizon } from '../ml/horizon.ts'
 import { samplePeriod } from '../ml/info.ts'
 
 export interface DataOptions {
@@ -21,6 +22,8 @@ export interface TestData {
   train: FrameJson
   historic: FrameJson
   future: FrameJson
+  /** Periods of `future`, within the bounds of the service. */
+  horizon: number
   geo?: NonNullable<ReturnType<typeof generateSample>['geo']>
 }
 
@@ -29,8 +32,8 @@ const locations = 5
 /** Data for each training, as the service wants it. The same seed gives the same data. */
 export function createData(info: Info, options: DataOptions, random: () => number) {
   const base = options.seed < 0 ? Math.floor(random() * 2 ** 31) : options.seed
-  const most = info.max_prediction_periods ?? 0
   const periods = Math.max(1, Math.round(options.predictRows / locations))
+  const horizon = clampHorizon(periods, info)
   return (number: number): TestData => {
     const sample: SampleOptions = {
       kind: 'train',
@@ -47,9 +50,10 @@ export function createData(info: Info, options: DataOptions, random: () => numbe
     const { historic, future } = generateSample({
       ...sample,
       kind: 'predict',
-      numPeriods: most > 0 ? Math.min(periods, most) : periods,
+      numPeriods: periods,
+      futurePeriods: horizon,
     })
-    return { train, historic, future: withoutCases(future), ...(geo && { geo }) }
+    return { train, historic, future: withoutCases(future), horizon, ...(geo && { geo }) }
   }
 }
 

@@ -105,8 +105,9 @@ export async function drive(options: DriveOptions, deps: DriveDeps): Promise<voi
   }
 
   async function trainAndPredict(config: string, data: TestData, number: number): Promise<void> {
-    const { train, geo } = data
-    const input = { config_id: config, data: train, ...(geo && { geo }) }
+    const { train, geo, horizon } = data
+    const run_info = { prediction_periods: horizon }
+    const input = { config_id: config, data: train, run_info, ...(geo && { geo }) }
     await deps.onData(`train-${number + 1}`, train)
     await step('validate', () => assertValid(client.ml.validate({ type: 'train', ...input })))
     const limit = AbortSignal.any([signal, AbortSignal.timeout(options.timeout * 1000)])
@@ -136,8 +137,10 @@ export async function drive(options: DriveOptions, deps: DriveDeps): Promise<voi
     })
   }
 
-  async function predictOnce(model: string, { historic, future, geo }: TestData): Promise<void> {
-    const input = { artifact_id: model, historic, future, ...(geo && { geo }) }
+  async function predictOnce(model: string, data: TestData): Promise<void> {
+    const { historic, future, geo, horizon } = data
+    const run_info = { prediction_periods: horizon }
+    const input = { artifact_id: model, historic, future, run_info, ...(geo && { geo }) }
     await step('validate', () => assertValid(client.ml.validate({ type: 'predict', ...input })))
     const limit = AbortSignal.any([signal, AbortSignal.timeout(options.timeout * 1000)])
     const frame = await step('predict', () =>

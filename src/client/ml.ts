@@ -1,6 +1,7 @@
 import type { FeatureCollection } from '../data/geojson.ts'
 import type { FrameJson } from '../data/schema.ts'
 import type { JobRecord } from '../job/schema.ts'
+import type { RunInfo } from '../ml/run-info.ts'
 import type { Diagnostic } from '../ml/schema.ts'
 import { type FrameInput, toFrame } from './frames.ts'
 import { type JobsClient, toWait, type WaitOptions } from './jobs.ts'
@@ -12,6 +13,8 @@ export interface TrainInput {
   /** A table, or a CSV file as text, which is sent as it is and takes no `geo`. */
   data: FrameInput | string
   geo?: FeatureCollection | null | undefined
+  /** How many periods the model is to forecast, above all; a CSV file takes nothing else of it. */
+  run_info?: RunInfo | null | undefined
 }
 
 /** What a prediction is made from. */
@@ -21,6 +24,7 @@ export interface PredictInput {
   historic: FrameInput
   future: FrameInput
   geo?: FeatureCollection | null | undefined
+  run_info?: RunInfo | null | undefined
 }
 
 /** What a submit answers: the job that will run, and the artifact that it will make. */
@@ -54,6 +58,8 @@ export type ValidateInput =
   | ({ type: 'predict' } & PredictInput)
 
 export interface SampleQuery {
+  /** A config whose covariates the sample has. */
+  config_id?: string | undefined
   num_locations?: number | undefined
   num_periods?: number | undefined
   num_features?: number | undefined
@@ -65,6 +71,7 @@ export interface SampleQuery {
 }
 
 export interface TrainSample {
+  config_id?: string
   data: FrameJson
   geo?: FeatureCollection
 }
@@ -115,7 +122,8 @@ export function createMl({ transport, prefix, jobs, frame }: MlDeps): MlClient {
   async function train({ data, ...rest }: TrainInput, options?: CreateOptions) {
     if (typeof data !== 'string')
       return submit('$train', { json: { ...rest, data: toFrame(data) } }, options)
-    const query = { config_id: rest.config_id }
+    const { prediction_periods } = rest.run_info ?? {}
+    const query = { config_id: rest.config_id, prediction_periods: prediction_periods ?? undefined }
     return submit('$train', { query, body: data, contentType: 'text/csv; charset=utf-8' }, options)
   }
 

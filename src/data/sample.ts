@@ -7,8 +7,10 @@ export interface SampleOptions {
   kind: 'train' | 'predict'
   /** Rows per period; 0 gives frames without rows. */
   numLocations: number
-  /** Periods of `data`, or of `historic` and again of `future`; at least 1 is made. */
+  /** Periods of `data`, or of `historic`; at least 1 is made. */
   numPeriods: number
+  /** Periods of `future`; at least 1 is made. @default as many as of `historic` */
+  futurePeriods?: number
   /** Columns `feature_0`, `feature_1`, … beside the agreed ones. */
   numFeatures: number
   periodType: 'monthly' | 'weekly'
@@ -44,21 +46,26 @@ export function generateSample(options: SampleOptions): TrainSample | PredictSam
     createPlace(index, random),
   )
   const periods = Math.max(1, options.numPeriods)
-  const frame = (first: number, known: boolean) =>
-    sampleFrame(options, places, first, periods, known, random)
+  const frame = (first: number, count: number, known: boolean) =>
+    sampleFrame(options, places, first, count, known, random)
   const geo = options.includeGeo ? { geo: sampleGeo(places, options.geoType) } : {}
-  if (options.kind === 'train') return { data: frame(0, true), ...geo }
-  return { historic: frame(0, true), future: frame(periods, false), ...geo }
+  if (options.kind === 'train') return { data: frame(0, periods, true), ...geo }
+  const historic = frame(0, periods, true)
+  return { historic, future: frame(periods, futureOf(options), false), ...geo }
 }
 
 /** Cells that `generateSample` would make: ask before making, and refuse what is too many. */
 export function sampleCells(options: SampleOptions): number {
-  const frames = options.kind === 'predict' ? 2 : 1
   const extra = extraColumns({ ...options, numFeatures: 0 }).filter(
     (name) => !isFeatureName(name, options.numFeatures),
   ).length
   const columns = canonicalColumns.length + options.numFeatures + extra
-  return frames * options.numLocations * Math.max(1, options.numPeriods) * columns
+  const future = options.kind === 'predict' ? futureOf(options) : 0
+  return options.numLocations * (Math.max(1, options.numPeriods) + future) * columns
+}
+
+function futureOf({ numPeriods, futurePeriods = numPeriods }: SampleOptions): number {
+  return Math.max(1, futurePeriods)
 }
 
 const canonicalColumns = [

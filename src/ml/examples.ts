@@ -1,4 +1,6 @@
 import { ulidSchema } from '../kernel/id.ts'
+import { toJsonSchema } from '../kernel/json-schema.ts'
+import { RunInfo } from './run-info.ts'
 
 /** Shapes and examples of the ML operations in the OpenAPI document. */
 const frame = {
@@ -37,8 +39,16 @@ const geo = {
 } as const
 const id = ulidSchema
 
-const trainProperties = { config_id: id, data: frame, geo } as const
-const predictProperties = { artifact_id: id, historic: frame, future: frame, geo } as const
+const runInfo = {
+  ...toJsonSchema(RunInfo),
+  type: ['object', 'null'],
+  description: 'What is particular to this run; unknown members are ignored',
+}
+
+const trainProperties = { config_id: id, data: frame, geo, run_info: runInfo } as const
+const predictProperties = {
+  ...{ artifact_id: id, historic: frame, future: frame, geo, run_info: runInfo },
+} as const
 const count = (fallback: number, minimum: number) => ({
   type: 'integer',
   minimum,
@@ -54,10 +64,9 @@ export const schemas = {
       delimiter: {
         type: 'string',
         description:
-          'Between the columns of a CSV body: comma, semicolon, tab, pipe, space, or the character',
-        default: 'comma',
+          'Between the columns of a CSV body: comma, semicolon, tab, pipe, space, or the character; default comma',
       },
-      decimal: { type: 'string', description: 'Decimal mark of a CSV body: . or ,', default: '.' },
+      decimal: { type: 'string', description: 'Decimal mark of a CSV body: . (default) or ,' },
       map: {
         anyOf: [{ type: 'array', items: { type: 'string' } }, { type: 'string' }],
         description: 'Renames a column of a CSV body, such as date=time_period; may be given again',
@@ -66,6 +75,12 @@ export const schemas = {
         type: 'string',
         description:
           'Reads time_period of a CSV body as dates, by the directives of strptime: %d/%m/%Y',
+      },
+      prediction_periods: {
+        type: 'integer',
+        minimum: Number.MIN_SAFE_INTEGER,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: 'Periods to forecast, for a CSV file',
       },
     },
   },
@@ -118,7 +133,11 @@ export const schemas = {
     type: 'object',
     properties: {
       kind: { enum: ['train', 'predict'], default: 'train' },
-      config_id: { type: 'string', maxLength: 100, description: 'Put into the sample as it is' },
+      config_id: {
+        type: 'string',
+        maxLength: 100,
+        description: 'A config whose covariates the sample has',
+      },
       num_locations: count(5, 0),
       num_periods: count(50, 0),
       num_features: count(3, 0),

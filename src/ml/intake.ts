@@ -12,6 +12,8 @@ import { isUlid } from '../kernel/id.ts'
 import { parseJson } from '../kernel/json.ts'
 import { ulidIssue } from '../kernel/page.ts'
 import { show } from '../kernel/show.ts'
+import { countPeriods, type Horizon } from './horizon.ts'
+import { takeRunInfo } from './run-info.ts'
 
 /** Bytes that have been checked, in the form they are stored in. */
 export interface TakenBytes {
@@ -32,6 +34,8 @@ export interface TrainIntake {
   configId: string
   data: TakenFrame
   geo: TakenBytes | null
+  /** The horizon that the request asks for; null leaves it to the config. */
+  asked: Horizon | null
 }
 
 export interface PredictIntake {
@@ -40,6 +44,10 @@ export interface PredictIntake {
   historic: TakenFrame
   future: TakenFrame
   geo: TakenBytes | null
+  /** The horizon that the request asks for; null leaves it to the future frame. */
+  asked: Horizon | null
+  /** The periods of the future frame, as many as one location has. */
+  futurePeriods: number | null
 }
 
 export type Intake = TrainIntake | PredictIntake
@@ -55,6 +63,7 @@ export type IntakeRequest =
   | {
       form: 'csv'
       configId: string
+      periods: number | null
       body: Uint8Array
       numeric: readonly string[]
       dialect: DialectOptions
@@ -104,14 +113,15 @@ const queryWords: DialectWords = {
 }
 
 function takeCsv(request: Extract<IntakeRequest, { form: 'csv' }>): TrainIntake {
-  const { configId, body, numeric, dialect, periodType } = request
+  const { configId, periods, body, numeric, dialect, periodType } = request
   const frame = parseCsvFile(body, {
     numeric: new Set(numeric),
     required: numeric,
     dialect: readDialect(dialect, periodType),
     words: queryWords,
   })
-  return { type: 'train', configId, data: toTakenFrame(frame), geo: null }
+  const asked: Horizon | null = periods === null ? null : { periods, source: 'query' }
+  return { type: 'train', configId, data: toTakenFrame(frame), geo: null, asked }
 }
 
 function agreeAgain(request: Extract<IntakeRequest, { form: 'frame' }>): TakenFrame {
@@ -135,6 +145,8 @@ function takeJson(request: Extract<IntakeRequest, { form: 'json' }>): Intake {
   const issues: Issue[] = []
   const type = wanted === 'by-type' ? takeType(fields) : wanted
   const geo = takeGeo(fields.geo, issues)
+  const periods = takeRunInfo(fields.run_info, issues)
+  const asked: Horizon | null = periods === null ? null : { periods, source: 'run_info' }
   const intake =
     type === 'train'
       ? {
@@ -142,6 +154,7 @@ function takeJson(request: Extract<IntakeRequest, { form: 'json' }>): Intake {
           configId: takeId(fields, 'config_id', issues),
           data: takeFrame(fields, 'data', numeric, issues),
           geo,
+          asked,
         }
       : {
           type,
@@ -149,6 +162,8 @@ function takeJson(request: Extract<IntakeRequest, { form: 'json' }>): Intake {
           historic: takeFrame(fields, 'historic', numeric, issues),
           future: takeFrame(fields, 'future', numeric, issues),
           geo,
+          asked,
+          futurePeriods: issues.length > 0 ? null : countPeriods(fields.future as FrameJson),
         }
   if (issues.length > 0) throw validationError(issues)
   return intake as Intake

@@ -9,6 +9,7 @@ import type { Queries } from '../db/tables.ts'
 import { ChapkitError, validationError } from '../errors.ts'
 import type { Jobs } from '../job/jobs.ts'
 import type { JobRecord } from '../job/schema.ts'
+import { clampHorizon, type Horizon } from './horizon.ts'
 import type { MLServiceInfo } from './info.ts'
 import type { Intake, PredictIntake, TakenBytes, TrainIntake } from './intake.ts'
 import type { Diagnostic } from './runner.ts'
@@ -33,6 +34,8 @@ export interface TrainPayload {
   config: Record<string, unknown>
   data: string
   geo: string | null
+  /** How many periods to forecast; absent in jobs of versions that did not resolve it. */
+  horizon?: Horizon | null
 }
 
 export interface PredictPayload {
@@ -40,6 +43,7 @@ export interface PredictPayload {
   historic: string
   future: string
   geo: string | null
+  horizon?: Horizon | null
 }
 
 export interface Submitted {
@@ -93,12 +97,12 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
   return {
     /** Submits a training. It is stored, with its inputs, when this resolves. */
     async train(intake: TrainIntake, along?: Along<Submitted>): Promise<Submitted> {
-      const { config, configId } = await prepare(intake)
+      const { config, configId, horizon } = await prepare(intake)
       const data = intake.data.hash
       return submit(
         'train',
         configId,
-        (geo): TrainPayload => ({ configId, config, data, geo }),
+        (geo): TrainPayload => ({ configId, config, data, geo, horizon }),
         [intake.data, intake.geo],
         (tx) => configs.get(configId, tx),
         along,
@@ -107,7 +111,7 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
 
     /** Submits a prediction with a trained model. */
     async predict(intake: PredictIntake, along?: Along<Submitted>): Promise<Submitted> {
-      await prepare(intake)
+      const { horizon } = await prepare(intake)
       const { artifactId: trainingId, historic, future } = intake
       return submit(
         'predict',
@@ -117,6 +121,7 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
           historic: historic.hash,
           future: future.hash,
           geo,
+          horizon,
         }),
         [historic, future, intake.geo],
         (tx) => artifacts.assertThere(tx, trainingId),
@@ -143,11 +148,19 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
       return { valid: !hasError(diagnostics), diagnostics }
     },
 
-    /** Plausible data in the shape of this service's requests. Throws 422 when it would be too much. */
-    sample(options: Omit<SampleOptions, 'requiredCovariates' | 'seed'> & { seed: number }) {
+    /**
+     * Plausible data in the shape of this service's requests: with the covariates of the config, if one is named, and a future
+     * that the service takes. Throws 404 for an unknown config, 422 when it would be too much.
+     */
+    async sample({
+      configId,
+      ...options
+    }: Omit<SampleOptions, 'requiredCovariates' | 'futurePeriods'> & { configId: string | null }) {
+      const config = configId === null ? null : await configs.get(configId)
       const whole = {
         ...options,
-        requiredCovariates: info.required_covariates,
+        futurePeriods: clampHorizon(options.numPeriods, info),
+        requiredCovariates: [...info.required_covariates, ...covariatesOf(config?.data)],
         seed: options.seed < 0 ? randomInt(2 ** 31) : options.seed,
       }
       // Columns cost without rows too, and periods without locations.
@@ -173,6 +186,12 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
       signal?: AbortSignal,
     ): Promise<JobRecord | undefined> => jobs.waitFor(jobId, milliseconds, signal),
   }
+}
+
+/** Covariates of a config; one of another schema may have none, or something else there. */
+function covariatesOf(data: Record<string, unknown> = {}): string[] {
+  const { additional_continuous_covariates: names } = data
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string' && name !== '') : []
 }
 
 function rethrowHook(thrown: unknown): never {

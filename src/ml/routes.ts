@@ -13,7 +13,7 @@ import {
 } from '../http/routes.ts'
 import type { Answered, Idempotency, IdempotentRequest } from '../idempotency/idempotency.ts'
 import { exampleJob, isFinal, type JobRecord, jobSchema } from '../job/schema.ts'
-import { isUlid } from '../kernel/id.ts'
+import { isUlid, parseUlid } from '../kernel/id.ts'
 import { ulidIssue } from '../kernel/page.ts'
 import { examples, schemas } from './examples.ts'
 import { type MLServiceInfo, samplePeriod } from './info.ts'
@@ -116,7 +116,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
           tag,
           summary: 'Submit a training',
           description:
-            'With `?config_id=…` the body may also be a CSV file with a header line. The other parameters say how the file is written.',
+            'With `?config_id=…` the body may also be a CSV file with a header line; other parameters say how it is written. How many periods the model is to forecast says `run_info`, or `prediction_periods` in the query of a CSV file, else the config.',
           query: schemas.trainQuery,
           otherBodies: [
             { contentType: 'application/json', schema: schemas.trainIn, example: examples.trainIn },
@@ -139,6 +139,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
       }
       const {
         config_id: configId,
+        prediction_periods: periods = null,
         delimiter,
         decimal,
         map,
@@ -147,7 +148,8 @@ export function mlRoutes(deps: MlRoutesDeps) {
       if (!isUlid(configId)) throw validationError([ulidIssue(['query', 'config_id'], configId)])
       const dialect = { delimiter, decimal, map: [map ?? []].flat(), dateFormat }
       const periodType = info.period_type
-      return intake.take({ form: 'csv', configId, body: bodyOf(request), dialect, periodType })
+      const body = bodyOf(request)
+      return intake.take({ form: 'csv', configId, periods, body, dialect, periodType })
     }
 
     addEndpoint<{ Body: Buffer }>(
@@ -158,6 +160,8 @@ export function mlRoutes(deps: MlRoutesDeps) {
         permission: 'ml:predict',
         tag,
         summary: 'Submit a prediction',
+        description:
+          'How many periods the model is to forecast says `run_info`, else `future`: as many as one of its locations has.',
         otherBodies: [
           {
             contentType: 'application/json',
@@ -212,7 +216,8 @@ export function mlRoutes(deps: MlRoutesDeps) {
         permission: 'ml:validate',
         tag,
         summary: 'Make sample data',
-        description: 'At most 200 000 cells. A seed below 0 gives other data every time.',
+        description:
+          'At most 200 000 cells. A seed below 0 gives other data every time. With `config_id` the covariates of that config are columns, too. `future` has as many periods as were asked for, within the bounds of the service.',
         query: schemas.sampleQuery,
         answers: {
           200: {
@@ -221,11 +226,13 @@ export function mlRoutes(deps: MlRoutesDeps) {
             example: examples.sample,
           },
         },
-        problems: [422],
+        problems: [400, 404, 422],
       },
-      (request) => {
+      async (request) => {
         const query = request.query
-        const sample = ml.sample({
+        const configId = query.config_id ? parseUlid(query.config_id) : null
+        const sample = await ml.sample({
+          configId,
           kind: query.kind ?? 'train',
           numLocations: query.num_locations ?? 5,
           numPeriods: query.num_periods ?? 50,
@@ -235,10 +242,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
           includeGeo: query.include_geo ?? info.requires_geo,
           seed: query.seed ?? -1,
         })
-        const isTrain = (query.kind ?? 'train') === 'train'
-        return isTrain && query.config_id !== undefined
-          ? { ...sample, config_id: query.config_id }
-          : sample
+        return 'data' in sample && configId !== null ? { ...sample, config_id: configId } : sample
       },
     )
   }
@@ -250,6 +254,7 @@ interface TrainQuery {
   decimal?: string
   map?: string | string[]
   date_format?: string
+  prediction_periods?: number
 }
 
 interface SampleQuery {

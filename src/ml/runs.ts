@@ -8,6 +8,7 @@ import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
 import type { Claim } from '../job/jobs.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { CodeFile } from './code.ts'
+import { atHorizon, toHorizonLineage } from './horizon.ts'
 import type { PredictPayload, TrainPayload } from './ml.ts'
 import { configFile, configYaml, csvEntry, fileEntry, findModel, modelFile } from './model-file.ts'
 import type { ModelHosts, PredictResult, RunEvents, RunOutcome, TrainResult } from './run.ts'
@@ -39,13 +40,15 @@ interface Training {
   config: Record<string, unknown>
   configId: string
   model: ManifestEntry
-  /** Of its workspace, those that a prediction has too. */
-  files: ManifestEntry[]
+  /** The file of its config, and what that has as `prediction_periods`. */
+  configFile: ManifestEntry | undefined
+  periods: unknown
 }
 
 /** What the training of a model leaves for its predictions, and for whoever asks where a result came from. */
 interface TrainingLineage {
   config: Record<string, unknown>
+  horizon?: { prediction_periods: number }
   [key: string]: unknown
 }
 
@@ -87,10 +90,11 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
   async function train(claim: Claim, context: JobContext): Promise<JobOutcome> {
     const payload = claim.payload as unknown as TrainPayload
     const startedAt = now()
+    const config = atHorizon(payload.config, payload.horizon)
     const outcome = await hosts.run(
       {
         kind: 'train',
-        config: payload.config,
+        config,
         geo: await readJson(payload.geo),
         covariates,
         frames: { data: await blobs.source(payload.data) },
@@ -100,7 +104,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     if (outcome.status !== 'done') return toFailure(outcome)
     const result = outcome.result as TrainResult
 
-    const yaml = await blobs.stage(await configYaml(payload.config))
+    const yaml = await blobs.stage(await configYaml(config))
     const entries = [fileEntry(configFile, yaml), ...(await geoFile(payload.geo))]
     const keeps = [yaml]
     const model = await blobs.stage(result.model)
@@ -121,6 +125,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     const lineage: TrainingLineage = {
       config_id: payload.configId,
       config: payload.config,
+      ...toHorizonLineage(payload.horizon),
       inputs: { data: payload.data, ...(payload.geo !== null && { geo: payload.geo }) },
       code: codeFiles,
       model: model.hash,
@@ -155,19 +160,31 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     const model = findModel(all)
     if (!model) throw new Error(`Training artifact ${row.id} has no model file in its workspace`)
     const { metadata: trained } = JSON.parse(row.data) as { metadata: { config_id: string } }
-    // The config as the training had it, and so its file: both are there already.
-    const files = all.filter(({ path }) => path === configFile || path === modelFile)
-    return { config: lineage.config, configId: trained.config_id, model, files }
+    const { config, horizon } = lineage
+    return {
+      ...{ config, configId: trained.config_id, model },
+      configFile: all.find(({ path }) => path === configFile),
+      periods: horizon?.prediction_periods ?? config.prediction_periods,
+    }
+  }
+
+  /** The config of a prediction as a file: that of the training, where it says the same. */
+  async function fileOf(training: Training, config: Record<string, unknown>) {
+    if (training.configFile && training.periods === config.prediction_periods)
+      return { entry: training.configFile, staged: null }
+    const staged = await blobs.stage(await configYaml(config))
+    return { entry: fileEntry(configFile, staged), staged }
   }
 
   async function predict(claim: Claim, context: JobContext): Promise<JobOutcome> {
     const payload = claim.payload as unknown as PredictPayload
     const startedAt = now()
     const training = await getTraining(payload.trainingId)
+    const config = atHorizon(training.config, payload.horizon)
     const outcome = await hosts.run(
       {
         kind: 'predict',
-        config: training.config,
+        config,
         geo: await readJson(payload.geo),
         covariates,
         frames: {
@@ -182,7 +199,8 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     const result = outcome.result as PredictResult
 
     const frame = await blobs.stage(result.frame)
-    const entries = [...training.files, ...(await geoFile(payload.geo))]
+    const yaml = await fileOf(training, config)
+    const entries = [yaml.entry, training.model, ...(await geoFile(payload.geo))]
     entries.push(
       csvEntry('historic.csv', payload.historic, result.inputs.historic),
       csvEntry('future.csv', payload.future, result.inputs.future),
@@ -210,6 +228,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
           lineage: {
             config_id: training.configId,
             config: training.config,
+            ...toHorizonLineage(payload.horizon),
             model: training.model.sha256,
             training: payload.trainingId,
             inputs,
@@ -230,8 +249,11 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
           type: 'ml_prediction_workspace',
           metadata: shared,
           content,
-          keeps: [frame],
-          refers: [...training.files.map(({ sha256 }) => sha256), ...Object.values(inputs)],
+          keeps: yaml.staged ? [frame, yaml.staged] : [frame],
+          refers: [
+            ...(yaml.staged ? [] : [yaml.entry.sha256]),
+            ...[training.model.sha256, ...Object.values(inputs)],
+          ],
           lineage: null,
         })
       },

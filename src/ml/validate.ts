@@ -11,6 +11,7 @@ import type { FrameJson } from '../data/schema.ts'
 import { ChapkitError, type ErrorCode, toError, validationError } from '../errors.ts'
 import { isUlid } from '../kernel/id.ts'
 import { show } from '../kernel/show.ts'
+import { atHorizon, checkBounds, checkMismatch, type Horizon, resolveHorizon } from './horizon.ts'
 import type { MLServiceInfo } from './info.ts'
 import type { Intake, PredictIntake, TakenBytes, TakenFrame, TrainIntake } from './intake.ts'
 import { findModel } from './model-file.ts'
@@ -31,6 +32,8 @@ export interface ValidateDeps {
 export interface Prepared {
   config: Record<string, unknown>
   configId: string
+  /** How many periods the run is to forecast; null where nobody says. */
+  horizon: Horizon | null
 }
 
 export interface Verdict {
@@ -101,15 +104,17 @@ export function createValidation({
         diagnostics.push(finding('config_invalid', issue.msg, issue.loc.join('.')))
       }
     }
-    if (config) checkBounds(config, diagnostics)
+    const horizon = resolveHorizon(intake.asked, null, config ?? {})
+    if (config) diagnostics.push(...checkBounds(horizon, info))
     if (intake.data.rows === 0) {
       diagnostics.push(finding('data_empty', 'Training data is empty', 'data'))
     } else if (config) intake.data = await checkCovariates(intake.data, 'data', config, diagnostics)
     if (config && !hasError(diagnostics) && runner.validateTrain) {
       const data = toFrame(intake.data)
-      diagnostics.push(...(await runner.validateTrain({ config, data, geo: toGeo(intake.geo) })))
+      const context = { config: atHorizon(config, horizon), data, geo: toGeo(intake.geo) }
+      diagnostics.push(...(await runner.validateTrain(context)))
     }
-    return { diagnostics, prepared: config && { config, configId: stored.id } }
+    return { diagnostics, prepared: config && { config, configId: stored.id, horizon } }
   }
 
   async function validatePredict(intake: PredictIntake, thorough: boolean): Promise<Verdict> {
@@ -127,7 +132,9 @@ export function createValidation({
       return stop('training_artifact_failed', message, 'artifact_id')
     }
     const diagnostics: Diagnostic[] = []
-    checkBounds(config, diagnostics)
+    const { asked, futurePeriods } = intake
+    const horizon = resolveHorizon(asked, futurePeriods, config)
+    diagnostics.push(...checkBounds(horizon, info), ...checkMismatch(asked, futurePeriods))
     const damage = await checkWorkspace(row, thorough)
     if (damage) diagnostics.push(damage)
     if (intake.historic.rows === 0) {
@@ -146,28 +153,10 @@ export function createValidation({
     }
     if (!hasError(diagnostics) && runner.validatePredict) {
       const frames = { historic: toFrame(intake.historic), future: toFrame(intake.future) }
-      diagnostics.push(
-        ...(await runner.validatePredict({ config, ...frames, geo: toGeo(intake.geo) })),
-      )
+      const context = { config: atHorizon(config, horizon), ...frames, geo: toGeo(intake.geo) }
+      diagnostics.push(...(await runner.validatePredict(context)))
     }
-    return { diagnostics, prepared: { config, configId } }
-  }
-
-  function checkBounds(config: Record<string, unknown>, diagnostics: Diagnostic[]) {
-    const periods = config.prediction_periods
-    if (typeof periods !== 'number') return
-    const { min_prediction_periods: least, max_prediction_periods: most } = info
-    const text =
-      periods < least
-        ? `is below the minimum allowed value (${least})`
-        : periods > most
-          ? `exceeds the maximum allowed value (${most})`
-          : null
-    if (text === null) return
-    const message = `prediction_periods (${periods}) ${text}`
-    diagnostics.push(
-      finding('prediction_periods_out_of_bounds', message, 'config.prediction_periods'),
-    )
+    return { diagnostics, prepared: { config, configId, horizon } }
   }
 
   /** Whether the model is there; `thorough` also reads it and compares its hash. */
@@ -218,11 +207,10 @@ export function toRefusal(diagnostics: readonly Diagnostic[]): ChapkitError | nu
   const code = refusals[first.code]
   if (code) return new ChapkitError(code, first.message)
   return validationError(
-    errors.map(({ code: type, message, field }) => ({
-      loc: ['body', ...(field?.split('.').map(toPart) ?? [])],
-      msg: message,
-      type,
-    })),
+    errors.map(({ code: type, message: msg, field }) => {
+      const path = field?.split('.').map(toPart) ?? []
+      return { loc: path[0] === 'query' ? path : ['body', ...path], msg, type }
+    }),
   )
 }
 

@@ -10,6 +10,7 @@ import type { Queries } from '../db/tables.ts'
 import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
 import type { Claim } from '../job/jobs.ts'
 import type { Clock } from '../kernel/clock.ts'
+import { atHorizon, toHorizonLineage } from '../ml/horizon.ts'
 import type { PredictPayload, TrainPayload } from '../ml/ml.ts'
 import { configFile, csvEntry, fileEntry } from '../ml/model-file.ts'
 import type { FrameFacts } from '../ml/run.ts'
@@ -51,7 +52,7 @@ const outputFile = 'predictions.csv'
 const geoFile = 'geo.json'
 
 /** What a prediction does not take over from the training: its own inputs, and an output that might be taken for its own. */
-const notInherited = [historicFile, futureFile, outputFile]
+const notInherited = [configFile, historicFile, futureFile, outputFile]
 
 /** Bytes that the folder of a run may hold when it ends. */
 const maximumBytes = 4 * 1024 ** 3
@@ -208,7 +209,8 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       return project.use(claim.id, async (stored) => {
         const folder = await folders.take('train', stored.filling)
         try {
-          const config = await configFileBytes(payload.config, scripts.configFormat)
+          const values = atHorizon(payload.config, payload.horizon)
+          const config = await configFileBytes(values, scripts.configFormat)
           const { facts, known: data } = await placeFrame(folder, dataFile, payload.data)
           const known = [
             await placeBytes(folder, configFile, config),
@@ -242,7 +244,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
 
   function trained(run: Trained): JobOutcome {
     const { claim, payload, startedAt, end, workspace, facts, stored } = run
-    const { configId, config, geo } = payload
+    const { configId, config, horizon, geo } = payload
     const status = end.failure === null ? ('success' as const) : ('failed' as const)
     const id = claim.artifactId ?? newId()
     const shared = metadata({ configId, startedAt, end, status })
@@ -259,6 +261,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         lineage: {
           config_id: configId,
           config,
+          ...toHorizonLineage(horizon),
           inputs: { data: payload.data, ...(geo !== null && { geo }) },
           project: stored.hash,
           command: scripts.train.text,
@@ -312,9 +315,15 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       const training = await getTraining(payload.trainingId)
       const folder = await folders.take('predict', training.filling)
       try {
+        const values = atHorizon(training.config, payload.horizon)
+        const config = await configFileBytes(values, scripts.configFormat)
         const historic = await placeFrame(folder, historicFile, payload.historic)
         const future = await placeFrame(folder, futureFile, payload.future)
-        const known = [historic.known, future.known, ...(await placeGeo(folder, payload.geo))]
+        const known = [
+          await placeBytes(folder, configFile, config),
+          ...[historic.known, future.known],
+          ...(await placeGeo(folder, payload.geo)),
+        ]
         context.progress({ fraction: null, message: 'running the predict command' })
         const files = {
           historic_file: historicFile,
@@ -403,6 +412,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     const lineage = {
       config_id: configId,
       config,
+      ...toHorizonLineage(payload.horizon),
       model: training.hash,
       training: payload.trainingId,
       command: scripts.predict.text,

@@ -67,18 +67,23 @@ export function createRemote(
   }
 }
 
-const toTrainBody = ({ configId, data, geo }: TrainInput) => ({
+const toTrainBody = ({ configId, data, geo, predictionPeriods }: TrainInput) => ({
   config_id: configId,
   data: toFrameJson(data),
   geo: geo ?? null,
+  run_info: toRunInfo(predictionPeriods),
 })
 
-const toPredictBody = ({ artifactId, historic, future, geo }: PredictInput) => ({
+const toPredictBody = ({ artifactId, historic, future, geo, predictionPeriods }: PredictInput) => ({
   artifact_id: artifactId,
   historic: toFrameJson(historic),
   future: toFrameJson(future),
   geo: geo ?? null,
+  run_info: toRunInfo(predictionPeriods),
 })
+
+const toRunInfo = (periods?: number) =>
+  periods === undefined ? null : { prediction_periods: periods }
 
 /** What is no frame goes as it is: the service says what is wrong with it. */
 function toFrameJson(frame: FrameInput): unknown {

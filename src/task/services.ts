@@ -83,6 +83,8 @@ export interface TrainInput {
   configId: string
   data: FrameInput
   geo?: FeatureCollection | null
+  /** How many periods the model is to forecast. @default that of the config */
+  predictionPeriods?: number
 }
 
 export interface PredictInput {
@@ -91,6 +93,8 @@ export interface PredictInput {
   historic: FrameInput
   future: FrameInput
   geo?: FeatureCollection | null
+  /** How many periods the model is to forecast. @default those of `future` */
+  predictionPeriods?: number
 }
 
 export interface TaskMl {

@@ -189,8 +189,8 @@ describe('what cannot be run is refused at submit', () => {
   })
 
   test.each([
-    [0, 'prediction_periods (0) is below the minimum allowed value (1)'],
-    [99, 'prediction_periods (99) exceeds the maximum allowed value (10)'],
+    [0, 'prediction_periods (0, from config) is below the minimum allowed value (1)'],
+    [99, 'prediction_periods (99, from config) exceeds the maximum allowed value (10)'],
   ])('%i periods are 422', async (periods, message) => {
     const configId = await createConfig(probe, { prediction_periods: periods })
     const answer = await probe.request('POST', trainUrl, { config_id: configId, data })
@@ -394,11 +394,12 @@ describe('sample data', () => {
   })
 
   test('comes with shapes, weeks and the config that was asked for', async () => {
+    const id = await createConfig(probe)
     const json = await sample(
-      '?include_geo=true&geo_type=point&period_type=weekly&config_id=mine&num_locations=2&num_periods=1',
+      `?include_geo=true&geo_type=point&period_type=weekly&config_id=${id}&num_locations=2&num_periods=1`,
     )
     expect(Object.keys(json).toSorted()).toEqual(['config_id', 'data', 'geo'])
-    expect(json.config_id).toBe('mine')
+    expect(json.config_id).toBe(id)
     expect(json.data.data[0][0]).toBe('2020-W01')
     expect(json.geo).toMatchObject({
       type: 'FeatureCollection',
@@ -409,6 +410,28 @@ describe('sample data', () => {
       bbox: [expect.any(Number), expect.any(Number), expect.any(Number), expect.any(Number)],
     })
     expect((await sample('?include_geo=true')).geo.features[0].geometry.type).toBe('Polygon')
+  })
+
+  test('has the covariates of its config, and a future that the service takes', async () => {
+    const id = await createConfig(probe, {
+      additional_continuous_covariates: ['mobility', 'humidity', 'rainfall'],
+    })
+    const { data } = await sample(`?config_id=${id}&num_features=0`)
+    const all = [...columns.slice(0, 2), 'disease_cases', 'population', 'rainfall']
+    expect(data.columns).toEqual([...all, 'mean_temperature', 'humidity', 'mobility'])
+    const asked = await sample(`?kind=predict&config_id=${id}&num_features=0&num_locations=1`)
+    expect(Object.keys(asked)).toEqual(['historic', 'future'])
+    for (const frame of [asked.historic, asked.future]) expect(frame.columns).toEqual(data.columns)
+    expect([asked.historic.data.length, asked.future.data.length]).toEqual([50, 10])
+    const few = await sample('?kind=predict&num_periods=0&num_locations=1')
+    expect([few.historic.data.length, few.future.data.length]).toEqual([1, 1])
+    for (const kind of ['train', 'predict']) {
+      const of = (config: string) =>
+        probe.request('GET', `/api/v1/ml/$generate-sample-data?kind=${kind}&config_id=${config}`)
+      expectProblem(await of('mine'), 400, 'invalid-ulid')
+      expectProblem(await of(nobody), 404, 'not-found')
+      expect((await of('')).status).toBe(200)
+    }
   })
 
   test('may have no location, and at least one period', async () => {
@@ -428,23 +451,25 @@ describe('sample data', () => {
       { ...asked, artifact_id: trained.json.artifact_id },
       { prefer: 'wait=30' },
     )
-    expect(predicted.json.prediction.data).toHaveLength(250)
+    // Ten periods are the most that the model forecasts.
+    expect(asked.historic.data).toHaveLength(250)
+    expect(predicted.json.prediction.data).toHaveLength(50)
   })
 
-  test.each([
-    'num_locations=200&num_periods=100',
-    'kind=predict&num_locations=100&num_periods=100',
-  ])('has up to 200 000 cells: %s', async (query) => {
-    const json = await sample(`?${query}`)
-    const cells = [json.data ?? json.historic, json.future]
-      .filter((frame) => frame !== undefined)
-      .reduce((sum, frame) => sum + frame.columns.length * frame.data.length, 0)
-    expect(cells).toBe(200_000)
-  })
+  test.each(['num_locations=200&num_periods=100', 'kind=predict&num_locations=200&num_periods=90'])(
+    'has up to 200 000 cells: %s',
+    async (query) => {
+      const json = await sample(`?${query}`)
+      const cells = [json.data ?? json.historic, json.future]
+        .filter((frame) => frame !== undefined)
+        .reduce((sum, frame) => sum + frame.columns.length * frame.data.length, 0)
+      expect(cells).toBe(200_000)
+    },
+  )
 
   test.each([
     'num_locations=200&num_periods=101',
-    'kind=predict&num_locations=101&num_periods=100',
+    'kind=predict&num_locations=200&num_periods=91',
     'num_locations=1000000&num_periods=1000000&num_features=1000000',
     'num_locations=0&num_features=1000000',
     'num_locations=0&num_periods=1000000',

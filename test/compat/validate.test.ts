@@ -80,7 +80,7 @@ describe('a training', () => {
       verdict(
         [
           'prediction_periods_out_of_bounds',
-          'prediction_periods (99) exceeds the maximum allowed value (10)',
+          'prediction_periods (99, from config) exceeds the maximum allowed value (10)',
           'config.prediction_periods',
         ],
         ['data_empty', 'Training data is empty', 'data'],
@@ -93,7 +93,7 @@ describe('a training', () => {
     expect(json).toEqual(
       verdict([
         'prediction_periods_out_of_bounds',
-        'prediction_periods (-5) is below the minimum allowed value (1)',
+        'prediction_periods (-5, from config) is below the minimum allowed value (1)',
         'config.prediction_periods',
       ]),
     )

@@ -15,6 +15,8 @@ export interface TrainOptions extends RemoteOptions, DialectOptions {
   config?: string
   configData?: string[]
   geo?: string
+  /** Periods that the model is to forecast. */
+  periods?: number
   logs?: boolean
   /** False only submits. */
   wait?: boolean
@@ -37,6 +39,9 @@ export async function train(file: string, options: TrainOptions): Promise<number
       config_id: config.id,
       data: frame,
       ...(geo && { geo }),
+      ...(options.periods !== undefined && {
+        run_info: { prediction_periods: options.periods },
+      }),
     })
     if (options.wait === false) {
       output.result(

@@ -34,6 +34,11 @@ export function trainCommand(run: Run): Command {
       collect,
     )
     .option('--geo <file>', 'GeoJSON of the locations')
+    .option(
+      '--periods <n>',
+      'periods that the model is to forecast (default: prediction_periods of the config)',
+      wholeNumber(0, 1_000_000, 'periods'),
+    )
     .option('--logs', 'show what the model says while it runs')
     .option('--no-wait', 'submit it and end')
     .action((data: string, options) =>
