@@ -125,9 +125,11 @@ export class BaseServiceBuilder<
 
   /**
    * Metrics for Prometheus at `/metrics`, or at the prefix that is given: requests, jobs, model hosts, database, files and the
-   * process.
+   * process. `false` turns them off.
+   * @default on for services with a model, off for others
    */
-  withMonitoring(prefix?: string): this {
+  withMonitoring(prefix?: string | false): this {
+    if (prefix === false) return this.set({ monitoring: false })
     return this.set({ monitoring: true }).at('metrics', prefix)
   }
 
@@ -449,7 +451,7 @@ export interface MLBuilderOptions<Config, Model, Input = unknown>
   hierarchy?: Hierarchy
 }
 
-/** Builds a service around a model, with all that such a service needs: health, system, configs, artifacts, jobs, logging. */
+/** Builds a service around a model, with all that such a service needs: health, system, metrics, configs, artifacts, jobs, logging. */
 export class MLServiceBuilder<
   Config = unknown,
   Model = unknown,
@@ -457,7 +459,7 @@ export class MLServiceBuilder<
 > extends ServiceBuilder<MLFeature, WithConfig<PlainTypes, Config, Input>> {
   constructor({ info, module, runner, hierarchy }: MLBuilderOptions<Config, Model, Input>) {
     super({ info, ...(module !== undefined && { module }) })
-    this.withLogging().withHealth().withSystem()
+    this.withLogging().withHealth().withSystem().withMonitoring()
     this.withJobs()
     this.withConfig({ schema: runner.config })
     this.withArtifacts({ linking: true, ...(hierarchy && { hierarchy }) })

@@ -81,13 +81,32 @@ export function createMeters() {
       labels: LabelValues<Name>,
       value: number,
     ): void {
-      const { buckets: bounds } = families[name]
+      addTo(cellOf(name, labels), families[name].buckets, value)
+    },
+
+    /** One series of a histogram, for those who look it up once and not for each value. */
+    series<Name extends HistogramName>(name: Name, labels: LabelValues<Name>) {
       const cell = cellOf(name, labels)
-      cell.value += value
-      cell.count++
-      let at = 0
-      while (at < bounds.length && value > (bounds[at] as number)) at++
-      if (at < bounds.length) cell.buckets[at] = (cell.buckets[at] as number) + 1
+      const { buckets } = families[name]
+      return (value: number): void => addTo(cell, buckets, value)
+    },
+
+    /** Shows the series of a family under another name, with other labels; those without labels there are left out. */
+    mirror<Name extends HistogramName>(
+      name: Name,
+      source: HistogramName,
+      relabel: (labels: readonly string[]) => LabelValues<Name> | null,
+    ): void {
+      const mirrored = (cells.get(source) ?? []).flatMap((cell): Cell[] => {
+        const labels = relabel(cell.labels)
+        return labels === null ? [] : [{ ...cell, labels }]
+      })
+      cells.set(name, mirrored)
+    },
+
+    /** How often a histogram has observed something, by the first of its labels. */
+    counts(name: HistogramName): [label: string, count: number][] {
+      return (cells.get(name) ?? []).map(({ labels, count }) => [labels[0] ?? '', count])
     },
 
     /** The families that have something to say, in the order of the catalogue. */
@@ -99,6 +118,14 @@ export function createMeters() {
       })
     },
   }
+}
+
+function addTo(cell: Cell, bounds: readonly number[], value: number): void {
+  cell.value += value
+  cell.count++
+  let at = 0
+  while (at < bounds.length && value > (bounds[at] as number)) at++
+  if (at < bounds.length) cell.buckets[at] = (cell.buckets[at] as number) + 1
 }
 
 function toSamples(name: string, family: Family, cell: Cell): Sample[] {

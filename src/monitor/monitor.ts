@@ -55,17 +55,24 @@ export function createMonitor() {
     else if (happening.kind === 'request.ended') {
       inFlight--
       const { method, route, status, seconds } = happening
-      const verb = methods.has(method) ? method : 'other'
-      meters.observe(
-        'http_request_duration_seconds',
-        [verb, route ?? 'unmatched', String(status)],
-        seconds,
-      )
+      requestSeries(route ?? 'unmatched', method, status)(seconds)
     } else count(meters, happening)
   }
 
+  /** The series of a kind of request. Requests are what happens most: finding theirs makes no array and no text. */
+  const requestSeries = createLookup((route, method, status) => {
+    return meters.series('http_request_duration_seconds', [method, route, String(status)])
+  })
+
   async function text(parts: MonitorRoutesOptions): Promise<string> {
     meters.set('http_requests_in_flight', [], inFlight)
+    meters.set('http_server_active_requests', [], inFlight)
+    meters.mirror(
+      'http_server_request_duration_seconds',
+      'http_request_duration_seconds',
+      ([method = '', route = '', status = '']) =>
+        route === parts.prefix ? null : [method, route, status, 'http'],
+    )
     if (parts.registration)
       meters.set('chapkit_registered', [], Number(parts.registration.isRegistered()))
     // When a part does not answer, the others are worth the more; what it said last is true no longer.
@@ -80,6 +87,7 @@ export function createMonitor() {
       orNothing('chapkit_jobs', readJobs(meters, parts)),
       orNothing('chapkit_database_size_bytes', readDatabase(meters, parts)),
     ])
+    readCollections(meters)
     return toText(meters)
   }
 
@@ -155,6 +163,33 @@ function count(meters: Meters, happening: Happening): void {
       meters.count('chapkit_blob_bytes_total', [happening.operation], happening.bytes)
       break
   }
+}
+
+/** A value for each route, method and status, made when it is asked for first. Other methods than the usual ones are one. */
+function createLookup<Value>(make: (route: string, method: string, status: number) => Value) {
+  const known = new Map<string, Map<string, Map<number, Value>>>()
+  return (route: string, method: string, status: number): Value => {
+    const verb = methods.has(method) ? method : 'other'
+    const found = known.get(route)?.get(verb)?.get(status)
+    if (found !== undefined) return found
+    const made = make(route, verb, status)
+    const byVerb = known.get(route) ?? new Map<string, Map<number, Value>>()
+    const byStatus = byVerb.get(verb) ?? new Map<number, Value>()
+    known.set(route, byVerb.set(verb, byStatus.set(status, made)))
+    return made
+  }
+}
+
+const generations: Readonly<Record<string, string>> = { minor: '0', major: '2' }
+
+function readCollections(meters: Meters): void {
+  const runs = new Map(['0', '1', '2'].map((generation) => [generation, 0]))
+  for (const [kind, count] of meters.counts('nodejs_gc_duration_seconds')) {
+    const generation = generations[kind] ?? '1'
+    runs.set(generation, (runs.get(generation) ?? 0) + count)
+  }
+  for (const [generation, count] of runs)
+    meters.set('python_gc_collections_total', [generation], count)
 }
 
 async function readJobs(meters: Meters, { jobs }: Monitored): Promise<void> {

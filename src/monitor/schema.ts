@@ -41,6 +41,15 @@ export const families = {
     requestSeconds,
   ),
   http_requests_in_flight: gauge('Requests that are being answered', []),
+  http_server_request_duration_seconds: histogram(
+    'The same as http_request_duration_seconds, as OpenTelemetry names it, without scrapes',
+    ['http_request_method', 'http_route', 'http_response_status_code', 'url_scheme'],
+    requestSeconds,
+  ),
+  http_server_active_requests: gauge(
+    'The same as http_requests_in_flight, as OpenTelemetry names it',
+    [],
+  ),
   ml_train_jobs_total: counter('Trainings that were submitted', []),
   ml_predict_jobs_total: counter('Predictions that were submitted', []),
   chapkit_jobs: gauge('Jobs that are there; the pending ones are the queue', ['type', 'state']),
@@ -111,6 +120,10 @@ export const families = {
   nodejs_heap_space_size_used_bytes: gauge('Used part of each space of the heap', ['space']),
   nodejs_external_memory_bytes: gauge('Memory outside of the heap that objects in it hold', []),
   nodejs_gc_duration_seconds: histogram('Pauses of the garbage collector', ['kind'], gcSeconds),
+  python_gc_collections_total: counter(
+    'Runs of the garbage collector, by the name that the console of the Python chapkit reads; minor ones are generation 0, major ones 2, others 1',
+    ['generation'],
+  ),
 } as const satisfies Record<string, Family>
 
 export type FamilyName = keyof typeof families

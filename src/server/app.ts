@@ -115,14 +115,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.decorateRequest('bodyHash', undefined)
   app.decorateRequest('principal', undefined)
   useStrictJson(app)
-  // Before every other hook: what those refuse is a request, too.
-  if (observe) {
-    app.addHook('onRequest', (request, reply, done) => {
-      observeRequest(observe, request, reply)
-      done()
-    })
-  }
-  useHeadersAndLog(app, options.quiet)
+  useHeadersAndLog(app, options.quiet, observe)
 
   if (corsOrigins.length > 0) {
     const { default: cors } = await import('@fastify/cors')
@@ -155,10 +148,12 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
 /** Status of a request whose client went away before an answer began. */
 const clientGone = 499
 
+const requestBegan = { kind: 'request.began' } as const
+
 /** Tells of a request, and of its end: an answer closes in any case, a stream also when its reader leaves. */
 function observeRequest(observe: Observe, request: FastifyRequest, { raw }: FastifyReply) {
   const began = performance.now()
-  observe({ kind: 'request.began' })
+  observe(requestBegan)
   raw.on('close', () =>
     observe({
       kind: 'request.ended',
@@ -276,8 +271,14 @@ function countHosts(rawHeaders: readonly string[]): number {
   return count
 }
 
-function useHeadersAndLog(app: FastifyInstance, quiet: (path: string) => boolean) {
+function useHeadersAndLog(
+  app: FastifyInstance,
+  quiet: (path: string) => boolean,
+  observe: Observe | undefined,
+) {
   app.addHook('onRequest', (request, reply, done) => {
+    // First: what this hook and later ones refuse is a request, too. In this hook, as each one costs every request.
+    if (observe) observeRequest(observe, request, reply)
     reply.header('x-request-id', request.id)
     for (const [name, value] of commonHeaders) reply.header(name, value)
     // What is nowhere has no route whose hook could log it.

@@ -4,7 +4,7 @@ import { get, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PerformanceObserver } from 'node:perf_hooks'
-import { ServiceBuilder, version } from 'chapkit'
+import { BaseServiceBuilder, type Service, ServiceBuilder, version } from 'chapkit'
 import { createTestService, type TestService } from 'chapkit/testing'
 import fc from 'fast-check'
 import { sql } from 'kysely'
@@ -23,7 +23,7 @@ import { testWith } from '../setup/needs.ts'
 
 async function startMonitored(options: Parameters<typeof createTestService>[1] = {}) {
   const { builder, gate } = createProbe()
-  const service = builder.withMonitoring().build()
+  const service = builder.build()
   const running = await createTestService(service, { port: 0, ...options })
   onTestFinished(() => running.close())
   const listen = async () => (await service.listen({ signals: false })).url
@@ -69,9 +69,44 @@ describe('/metrics', () => {
     expect((await request('POST', '/metrics')).status).toBe(405)
   })
 
-  test('is nowhere unless the service is monitored', async () => {
-    await using plain = await createTestService(createProbe().builder.build())
-    expect((await plain.request('GET', '/metrics')).status).toBe(404)
+  test('is there by itself for a model, unless it is turned off, and for others when they ask', async () => {
+    const statusOf = async (service: Service) => {
+      await using running = await createTestService(service)
+      return (await running.request('GET', '/metrics')).status
+    }
+    expect(await statusOf(createProbe().builder.build())).toBe(200)
+    expect(await statusOf(createProbe().builder.withMonitoring(false).build())).toBe(404)
+    const plain = () => new BaseServiceBuilder({ info: { id: 'a', display_name: 'A' } })
+    expect(await statusOf(plain().build() as never)).toBe(404)
+    expect(await statusOf(plain().withMonitoring().build() as never)).toBe(200)
+  })
+
+  test('has the names that the console of the Python chapkit plots, with what they say there', async () => {
+    const { request, scrape } = await startMonitored()
+    for (const path of ['/health', '/health', '/nowhere', '/api/v1/configs', '/metrics'])
+      await request('GET', path)
+    await until(async () => {
+      const seen = await scrape()
+      return seen.has(
+        'http_request_duration_seconds_count{method="GET",route="/metrics",status="200"}',
+      )
+    })
+    const series = await scrape()
+    const prefix = 'http_server_request_duration_seconds_'
+    expect(counted(series, `${prefix}count`)).toEqual({
+      [`${prefix}count{http_request_method="GET",http_route="/health",http_response_status_code="200",url_scheme="http"}`]: 2,
+      [`${prefix}count{http_request_method="GET",http_route="unmatched",http_response_status_code="404",url_scheme="http"}`]: 1,
+      [`${prefix}count{http_request_method="GET",http_route="/api/v1/configs",http_response_status_code="200",url_scheme="http"}`]: 1,
+    })
+    const sum = (name: string) =>
+      [...series].reduce((all, [key, value]) => (key.split('{')[0] === name ? all + value : all), 0)
+    expect(sum(`${prefix}sum`)).toBeGreaterThan(0)
+    expect(series.get('http_server_active_requests')).toBe(1)
+    expect(sum('python_gc_collections_total')).toBe(sum('nodejs_gc_duration_seconds_count'))
+    for (const name of ['ml_train_jobs_total', 'ml_predict_jobs_total', 'process_open_fds'])
+      expect(series.has(name)).toBe(true)
+    for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes'])
+      expect(series.has(name)).toBe(true)
   })
 
   test('is where the builder says', async () => {
