@@ -122,12 +122,16 @@ export interface ScriptLimits {
   fileBytes: number | null
 }
 
+/** Columns that scripts find in their CSV files besides those that came: names, and what each is made of. */
+export type Adapters = Readonly<Record<string, string>>
+
 /** How the commands of a model are run. */
 export interface Scripts {
   train: Command
   predict: Command
   /** Layout of `config.yml`: all fields on top, or those of the model under `user_option_values`. */
   configFormat: 'flat' | 'chap_core'
+  adapters: Adapters
   /** Folder of the scripts; null takes the folder of the service file, or the current one. */
   project: string | null
   /** How long a command may run, in milliseconds; null leaves it its time. */

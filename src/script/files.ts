@@ -17,10 +17,12 @@ import { parseCsv, writeCsv } from '../data/csv.ts'
 import { decodeCsv } from '../data/csv-file.ts'
 import type { FrameJson } from '../data/frame.ts'
 import { canonicalFrameText } from '../data/frame-json.ts'
-import { ChapkitError } from '../errors.ts'
+import { ChapkitError, toError } from '../errors.ts'
 import { factsOf } from '../ml/facts.ts'
 import { checkForecast } from '../ml/forecast.ts'
 import type { BytesSource, FrameFacts } from '../ml/run.ts'
+import type { Adapters } from '../ml/runner.ts'
+import { type Adapted, adaptFrame } from './adapters.ts'
 import { leftByRun, projectRules } from './ignore.ts'
 
 /*
@@ -172,22 +174,34 @@ export function placeProject({
   }
 }
 
-/** Writes a frame as CSV. */
+/** Writes a frame as CSV, with the columns of adapters. */
 export function placeFrame({
   folder,
   path,
   frame,
   covariates,
+  adapters,
 }: {
   folder: string
   path: string
   frame: BytesSource
   covariates: readonly string[]
-}): { file: FoundFile; facts: FrameFacts } {
+  adapters: Adapters
+}): { file: FoundFile; facts: FrameFacts; missing: string[] } {
   const json = readFrame(frame)
-  const bytes = Buffer.from(writeCsv(json))
+  const { frame: adapted, missing } = toAdapted(path, json, adapters)
+  const bytes = Buffer.from(writeCsv(adapted))
   const [file] = place({ folder, files: [{ path, mode: 0o644, source: { bytes } }] })
-  return { file: file!, facts: factsOf(json, covariates) }
+  return { file: file!, facts: factsOf(json, covariates), missing }
+}
+
+function toAdapted(path: string, frame: FrameJson, adapters: Adapters): Adapted {
+  if (Object.keys(adapters).length === 0) return { frame, missing: [] }
+  try {
+    return adaptFrame(frame, adapters)
+  } catch (error) {
+    throw new FilesError(`The adapters cannot be applied to ${path}: ${toError(error).message}`)
+  }
 }
 
 function readFrame(source: BytesSource): FrameJson {

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { BaseConfig, type BaseConfigInput } from '../config/schema.ts'
 import type {
+  Adapters,
   ConfigSchema,
   Diagnostic,
   ScriptLimits,
@@ -34,6 +35,16 @@ export interface ShellModelOptions<Config, Input = unknown> {
    * @default 'flat'
    */
   configFormat?: 'flat' | 'chap_core'
+  /**
+   * Further columns of the CSV files, by name: each a copy of the column that is named, or `year`, `month` or `week` of the
+   * period. The month is there for months only, the week for weeks only; what is to be copied and is not there is left out.
+   *
+   * @example
+   * ```ts
+   * adapters: { Cases: 'disease_cases', E: 'population', year: 'year', month: 'month' }
+   * ```
+   */
+  adapters?: Adapters
   /**
    * Folder of the scripts: a path or a file URL. What `.gitignore` and `.chapkitignore` name stays out.
    * @default the folder of the service file, or the current one without a service file
@@ -98,6 +109,7 @@ export class ShellModelRunner<Config = BaseConfig, Input = BaseConfigInput>
       train: parseCommand(options.trainCommand, { kind: 'train', shell }),
       predict: parseCommand(options.predictCommand, { kind: 'predict', shell }),
       configFormat,
+      adapters: toAdapters(options.adapters),
       project: toPath(project),
       timeoutMs: timeoutSeconds === undefined ? null : timeoutSeconds * 1000,
       limits: toLimits(limits),
@@ -126,6 +138,16 @@ function toLimits(limits: Partial<ScriptLimits> = {}): ScriptLimits {
       throw new Error(`Expected a whole number above 0 as limits.${name}, got ${value}`)
   }
   return { ...noLimits, ...limits }
+}
+
+function toAdapters(adapters: Adapters = {}): Adapters {
+  for (const [name, source] of Object.entries(adapters)) {
+    if (name !== '' && typeof source === 'string' && source !== '') continue
+    throw new Error(
+      `Expected adapters as names of columns and what each is made of, such as { Cases: 'disease_cases' }, got ${JSON.stringify({ [name]: source })}`,
+    )
+  }
+  return { ...adapters }
 }
 
 function toPath(project: string | URL | undefined): string | null {

@@ -93,14 +93,20 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   const { scripts, root, project, folders, worker, artifacts, blobs, covariates } = deps
   const { now, newId, version } = deps
 
-  /** Brings a frame into the folder of a run. */
-  async function placeFrame(folder: RunFolder, path: string, hash: string) {
+  const isAdapted = Object.keys(scripts.adapters).length > 0
+
+  /** Brings a frame into the folder of a run. One with further columns is a file like others: no blob is its frame. */
+  async function placeFrame(folder: RunFolder, path: string, hash: string, context: JobContext) {
     const frame = await blobs.source(hash)
-    const { file, facts } = await worker.run('placeFrame', {
-      ...{ folder: folder.work, path, frame, covariates },
+    const { file, facts, missing } = await worker.run('placeFrame', {
+      ...{ folder: folder.work, path, frame, covariates, adapters: scripts.adapters },
     })
     folder.placed.set(path, file)
-    return { facts, known: { entry: csvEntry(path, hash, facts), staged: null } as KnownFile }
+    for (const name of missing) context.log('log', `${path} has no column ${name} for an adapter`)
+    const known: KnownFile = isAdapted
+      ? await stageFile(folder, file)
+      : { entry: csvEntry(path, hash, facts), staged: null }
+    return { facts, known }
   }
 
   /** Brings bytes into the folder of a run, and into the store. */
@@ -211,7 +217,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         try {
           const values = atHorizon(payload.config, payload.horizon)
           const config = await configFileBytes(values, scripts.configFormat)
-          const { facts, known: data } = await placeFrame(folder, dataFile, payload.data)
+          const { facts, known: data } = await placeFrame(folder, dataFile, payload.data, context)
           const known = [
             await placeBytes(folder, configFile, config),
             data,
@@ -317,8 +323,8 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       try {
         const values = atHorizon(training.config, payload.horizon)
         const config = await configFileBytes(values, scripts.configFormat)
-        const historic = await placeFrame(folder, historicFile, payload.historic)
-        const future = await placeFrame(folder, futureFile, payload.future)
+        const historic = await placeFrame(folder, historicFile, payload.historic, context)
+        const future = await placeFrame(folder, futureFile, payload.future, context)
         const known = [
           await placeBytes(folder, configFile, config),
           ...[historic.known, future.known],
