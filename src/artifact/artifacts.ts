@@ -155,7 +155,7 @@ export function createArtifacts(deps: ArtifactsDeps) {
 
     fullText,
 
-    /** Stores a client's artifact. The same id and content again is answered with what is there. */
+    /** Stores a client's artifact. An id that is there already is a conflict. */
     async create(input: ArtifactIn, along?: Along<ArtifactRow>): Promise<ArtifactRow> {
       assertIds(input)
       assertGeneric(input.data)
@@ -173,24 +173,20 @@ export function createArtifacts(deps: ArtifactsDeps) {
           created_at: at,
           updated_at: at,
         }
-        const known = await store.find(tx, row.id)
-        if (known && !sameContent(known, row)) {
-          throw new ChapkitError(
-            'conflict',
-            `Artifact ${row.id} exists already, with other content`,
-          )
-        }
-        if (!known) {
-          if (input.id) {
-            await assertUnpromised(tx, input.id)
-            // One that is deleted may still have its row.
-            await changes.settle(tx, input.id)
+        if (input.id) {
+          if (await store.find(tx, input.id)) {
+            throw new ChapkitError(
+              'conflict',
+              `Artifact ${input.id} exists already; replace it with PUT, or leave the id out`,
+            )
           }
-          await insert(tx, row, [staged])
+          await assertUnpromised(tx, input.id)
+          // One that is deleted may still have its row.
+          await changes.settle(tx, input.id)
         }
-        const result = known ?? row
-        await along?.(tx, result)
-        return result
+        await insert(tx, row, [staged])
+        await along?.(tx, row)
+        return row
       })
     },
 
@@ -274,7 +270,7 @@ export function createArtifacts(deps: ArtifactsDeps) {
       await insert(tx, row, [content?.staged, ...artifact.keeps], artifact.refers)
     },
 
-    /** Replaces data and tags, and moves the artifact when `parent_id` is given (null makes it a root). Models are final. `beforeMove` may refuse a move. */
+    /** Replaces data, and the tags if there are any, and moves the artifact when `parent_id` is given (null makes it a root). Models are final. `beforeMove` may refuse a move. */
     async update(
       id: string,
       input: ArtifactIn,
@@ -288,10 +284,11 @@ export function createArtifacts(deps: ArtifactsDeps) {
       const replace = async (tx: Queries) => {
         // What is decided about its level would otherwise be done a second time.
         await changes.settle(tx, id)
+        const known = await getRow(id, tx)
         const row: ArtifactRow = {
-          ...(await getRow(id, tx)),
+          ...known,
           ...change?.columns,
-          tags: JSON.stringify(input.tags ?? []),
+          tags: input.tags === undefined ? known.tags : JSON.stringify(input.tags),
           updated_at: toTimestamp(now()),
         }
         await store.update(tx, row)
@@ -476,16 +473,6 @@ function assertGeneric(data: unknown) {
       type: 'reserved_type',
     },
   ])
-}
-
-function sameContent(a: ArtifactRow, b: ArtifactRow): boolean {
-  return (
-    a.ml_type === b.ml_type &&
-    a.data === b.data &&
-    a.content_hash === b.content_hash &&
-    a.parent_id === b.parent_id &&
-    a.tags === b.tags
-  )
 }
 
 /** JSON text with sorted keys: equal for equal values. */

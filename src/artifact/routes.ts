@@ -67,7 +67,7 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
           tag,
           summary: 'Create an artifact',
           description:
-            '`data` is any JSON. Its member `content` is stored apart and left out of lists. Types that begin with `ml_` are reserved.',
+            '`data` is any JSON. Its member `content` is stored apart and left out of lists. Types that begin with `ml_` are reserved. An `id` that exists already is a conflict.',
           body: ArtifactIn,
           bodyExample: {
             data: { type: 'generic', metadata: {}, content: { note: 'hello' } },
@@ -347,7 +347,7 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
           tag,
           summary: 'Replace an artifact',
           description:
-            'Data and tags are replaced; `parent_id` moves it, null makes it a root. Of models and predictions only tags can be changed.',
+            'Data is replaced; `parent_id` moves it, null makes it a root. Tags and a parent that are not sent stay as they are. Of models and predictions only tags can be changed.',
           body: ArtifactIn,
           bodyExample: { data: { type: 'generic', metadata: {}, content: { note: 'changed' } } },
           answers: { 200: one },

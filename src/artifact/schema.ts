@@ -21,7 +21,7 @@ export const ArtifactIn = z.object({
     .nullable()
     .optional()
     .meta({ description: 'ULID chosen by the client' }),
-  tags: Tags.default([]),
+  tags: Tags.optional(),
   data: z.unknown().meta({ description: 'Any JSON but null' }),
   parent_id: z
     .string()

@@ -25,19 +25,23 @@ export interface SystemClient {
   apps(options?: CallOptions): Promise<AppInfo[]>
 }
 
+/** The state of a service that is unhealthy comes with 503; a refusal does so, too, and is a problem document. */
+const isState = ({ status, headers }: Response): boolean =>
+  status === 503 && headers.get('content-type')?.startsWith('application/json') === true
+
 export function createHealthClient(transport: Transport, prefix: string): HealthClient {
   const read = (path: string) => (options?: CallOptions) =>
     transport.json<Health>({ ...options, path })
 
   return {
-    check: read(prefix),
+    check: (options) => transport.json<Health>({ ...options, path: prefix, takes: isState }),
     live: read(`${prefix}/live`),
     ready: (options) => read(`${prefix}/ready`)({ retries: 0, ...options }),
     watch: ({ seconds = 1, ...options } = {}) =>
       patiently(transport, options, async function* (alive, { polls, retries }) {
         const call = { ...options, retries }
         while (polls) {
-          yield await transport.json<Health>({ ...call, path: prefix })
+          yield await transport.json<Health>({ ...call, path: prefix, takes: isState })
           alive()
           await transport.wait(seconds * 1000, options.signal)
         }

@@ -65,6 +65,8 @@ export interface Call extends CreateOptions {
   repeatable?: boolean
   /** Deletes: what is gone after a try that got no answer has been deleted by it. */
   doneIfGone?: boolean
+  /** Whether an answer that is no success is read all the same. */
+  takes?: (response: Response) => boolean
 }
 
 export type Transport = ReturnType<typeof createTransport>
@@ -118,7 +120,8 @@ export function createTransport(options: TransportOptions) {
       // It has begun: how long it goes on is a matter of its size.
       clearTimeout(timer)
       hasAnswered = true
-      if (!response.ok && response.status !== 304) return { refused: response }
+      const isTaken = response.ok || response.status === 304 || call.takes?.(response)
+      if (!isTaken) return { refused: response }
       return { out: await read(response) }
     } catch (thrown) {
       call.signal?.throwIfAborted()

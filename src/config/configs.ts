@@ -42,7 +42,7 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
       return row && toConfigOut(row)
     },
 
-    /** Stores a config. One with the id of a config that exists replaces it, as clients of the contract expect. */
+    /** Stores a config. An id that is there already is a conflict. */
     async create(input: ConfigIn, along?: Along<ConfigOut>): Promise<ConfigOut> {
       if (typeof input.id === 'string' && !isUlid(input.id)) {
         throw validationError([ulidIssue(['body', 'id'], input.id)])
@@ -51,23 +51,28 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
       const data = await parseConfigData(schema, input.data, ['body', 'data'])
       return database.write(async (tx) => {
         const at = toTimestamp(now())
-        const known = input.id ? await store.find(tx, input.id) : undefined
+        if (input.id && (await store.find(tx, input.id))) {
+          throw new ChapkitError(
+            'conflict',
+            `Config ${input.id} exists already; replace it with PUT, or leave the id out`,
+          )
+        }
         const row: ConfigRow = {
           id: input.id ?? newId(),
           name: input.name,
           data: JSON.stringify(data),
           tags: JSON.stringify(input.tags ?? []),
-          created_at: known?.created_at ?? at,
+          created_at: at,
           updated_at: at,
         }
-        await (known ? store.update(tx, row) : store.insert(tx, row))
+        await store.insert(tx, row)
         const config = toConfigOut(row)
         await along?.(tx, config)
         return config
       })
     },
 
-    /** Replaces name, data and tags. */
+    /** Replaces name and data, and the tags if there are any. */
     async update(id: string, input: ConfigIn): Promise<ConfigOut> {
       assertName(input.name)
       const data = await parseConfigData(schema, input.data, ['body', 'data'])
@@ -78,7 +83,7 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
           ...known,
           name: input.name,
           data: JSON.stringify(data),
-          tags: JSON.stringify(input.tags ?? []),
+          tags: input.tags === undefined ? known.tags : JSON.stringify(input.tags),
           updated_at: toTimestamp(now()),
         }
         await store.update(tx, row)

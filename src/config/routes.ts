@@ -64,7 +64,8 @@ export function configRoutes(deps: ConfigRoutesDeps) {
           permission: 'config:create',
           tag,
           summary: 'Create a config',
-          description: '`data` is checked against the schema at `$schema`; defaults are filled in.',
+          description:
+            '`data` is checked against the schema at `$schema`; defaults are filled in. An `id` that exists already is a conflict.',
           body: ConfigIn,
           bodyExample: exampleIn,
           headers: idempotencyHeader,
@@ -163,7 +164,7 @@ export function configRoutes(deps: ConfigRoutesDeps) {
           permission: 'config:update',
           tag,
           summary: 'Replace a config',
-          description: 'Name, data and tags are replaced; tags that are not sent become empty.',
+          description: 'Name and data are replaced. Tags that are not sent stay as they are.',
           body: ConfigIn,
           bodyExample: exampleIn,
           answers: { 200: one },

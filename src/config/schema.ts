@@ -27,7 +27,7 @@ export const ConfigIn = z.object({
     .nullable()
     .optional()
     .meta({ description: 'ULID chosen by the client' }),
-  tags: Tags.default([]),
+  tags: Tags.optional(),
   name: z.string(),
   data: z.record(z.string(), z.unknown()),
 })

@@ -94,11 +94,15 @@ export function createEntities(deps: EntitiesDeps) {
     },
 
     async update(id: string, input: unknown): Promise<Row> {
-      const { tags, values } = await parseInput(schema, fields, input)
+      // What is wrong with the request itself is told before the write.
+      await parseInput(schema, fields, input)
       return database.write(async (tx) => {
         const known = await getStored(tx, id)
+        const current = toRow(fields, known)
+        const whole = { ...current, ...(input as Values) }
+        const { tags, values } = await parseInput(schema, fields, whole)
         const at = toTimestamp(now())
-        const context = { tx, stored: reads(tx), now: at, current: toRow(fields, known), tags }
+        const context = { tx, stored: reads(tx), now: at, current, tags }
         const ruled = (await rules.beforeUpdate?.(values, context)) ?? values
         const row: StoredRow = {
           ...known,

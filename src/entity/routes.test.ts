@@ -230,7 +230,7 @@ describe('reading', () => {
   })
 })
 
-test('replacing sets all fields and tags, and leaves id and creation as they were', async () => {
+test('replacing sets what is sent, and leaves other fields, tags, id and creation as they were', async () => {
   await using test = await start()
   const made = (
     await test.request('POST', base, { ...ann, age: 7, active: false, score: 1.5, tags: ['x'] })
@@ -244,12 +244,20 @@ test('replacing sets all fields and tags, and leaves id and creation as they wer
   expect(json).toMatchObject({
     id: made.id,
     created_at: made.created_at,
-    tags: [],
+    tags: ['x'],
     name: 'New',
-    age: null,
-    active: true,
+    age: 7,
+    active: false,
+    score: 1.5,
   })
-  expect(json).not.toHaveProperty('score')
+  const changed = await test.request('PUT', `${base}/${made.id}`, {
+    ...{ email: 'new@example.org', name: 'New', tags: [], age: null },
+  })
+  expect(changed.json).toMatchObject({ tags: [], age: null, active: false, score: 1.5 })
+  const kept = await test.request('PUT', `${base}/${made.id}`, { ...ann, tags: ['y'] })
+  expect(kept.json).toMatchObject({ tags: ['y'], age: null, name: ann.name })
+  const missing = await test.request('PUT', `${base}/${made.id}`, { name: 'New' })
+  expect([missing.status, missing.json.errors[0].loc]).toEqual([422, ['body', 'email']])
 })
 
 test('a row that was read can be sent back', async () => {

@@ -150,7 +150,7 @@ export function entityRoutes(deps: EntityRoutesDeps) {
           tag,
           summary: `Replace ${noun}`,
           description:
-            'All fields and tags are replaced; fields that are not sent get their defaults, tags become empty. An `id` in the body is ignored.',
+            'The fields that are sent are replaced; optional fields and tags that are not sent stay as they are. An `id` in the body is ignored.',
           otherBodies: [body],
           answers: { 200: one },
           problems: [400, 404, 409, 422],

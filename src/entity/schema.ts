@@ -41,7 +41,7 @@ export interface EntityOperations<Row, Input = unknown> extends EntityReads<Row>
   /** Throws `not-found`. */
   get(id: string): Promise<Row>
   create(input: Input): Promise<Row>
-  /** Replaces the fields and the tags. */
+  /** Replaces the fields; optional ones and tags that are left out stay as they are. */
   update(id: string, input: Input): Promise<Row>
   remove(id: string): Promise<void>
   page(page: number, size: number): Promise<Page<Row>>

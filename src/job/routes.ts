@@ -1,9 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import { ChapkitError } from '../errors.ts'
 import { addEndpoint, listAnswer, sendEvents, sendList } from '../http/routes.ts'
 import { sseFrame } from '../http/sse.ts'
-import { isUlid } from '../kernel/id.ts'
-import { pageQueryProperties } from '../kernel/page.ts'
+import { parseUlid } from '../kernel/id.ts'
+import { pageQueryProperties, toPage } from '../kernel/page.ts'
 import type { Jobs } from './jobs.ts'
 import {
   exampleJob,
@@ -20,6 +19,9 @@ export interface JobRoutesDeps {
   /** Aborts when the service stops: streams end then. */
   stopping: AbortSignal
 }
+
+/** Where a cancel is asked for and not done: other services have that state. */
+const canceling = 'canceling'
 
 const exampleLine: LogLine = {
   seq: 1,
@@ -52,13 +54,9 @@ const logsSchema = {
 export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
   const tag = 'Jobs'
   const one = { description: 'The job', schema: jobSchema, example: exampleJob }
-  const jobId = (raw: string): string => {
-    if (isUlid(raw)) return raw
-    throw new ChapkitError('not-found', 'Job not found')
-  }
 
   return async (app: FastifyInstance) => {
-    addEndpoint<{ Querystring: { status_filter?: JobStatus; type?: string } }>(
+    addEndpoint<{ Querystring: { status_filter?: JobStatus | typeof canceling; type?: string } }>(
       app,
       {
         method: 'GET',
@@ -69,7 +67,10 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
         query: {
           type: 'object',
           properties: {
-            status_filter: { enum: [...jobStatuses] },
+            status_filter: {
+              enum: [...jobStatuses, canceling],
+              description: '`canceling`, a state of other services, matches no job',
+            },
             type: { type: 'string', maxLength: 100 },
             ...pageQueryProperties,
           },
@@ -79,6 +80,12 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
       },
       (request, reply) => {
         const { status_filter: status, type } = request.query
+        if (status === canceling) {
+          return sendList(request, reply, {
+            fetch: async () => [],
+            page: async (page, size) => toPage([], 0, page, size),
+          })
+        }
         const filter = { ...(status && { status }), ...(type && { type }) }
         return sendList(request, reply, {
           fetch: (page) => jobs.list(filter, page),
@@ -115,9 +122,9 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
         tag,
         summary: 'Get a job',
         answers: { 200: one },
-        problems: [404],
+        problems: [400, 404],
       },
-      (request) => jobs.get(jobId(request.params.id)),
+      (request) => jobs.get(parseUlid(request.params.id)),
     )
 
     addEndpoint(
@@ -130,10 +137,10 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
         summary: 'Delete a job',
         description: 'One that is pending or running is canceled first. What it has made stays.',
         answers: { 204: { description: 'Deleted' } },
-        problems: [404],
+        problems: [400, 404],
       },
       async (request, reply) => {
-        await jobs.remove(jobId(request.params.id))
+        await jobs.remove(parseUlid(request.params.id))
         return reply.code(204).send()
       },
     )
@@ -148,9 +155,10 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
         summary: 'Cancel a job',
         description: 'The model is asked to stop and stopped if it does not, within two seconds.',
         answers: { 202: one },
-        problems: [404, 409],
+        problems: [400, 404, 409],
       },
-      async (request, reply) => reply.code(202).send(await jobs.cancel(jobId(request.params.id))),
+      async (request, reply) =>
+        reply.code(202).send(await jobs.cancel(parseUlid(request.params.id))),
     )
 
     addEndpoint<{ Querystring: { poll_interval?: number } }>(
@@ -180,8 +188,7 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
         problems: [400, 404, 422],
       },
       async (request, reply) => {
-        const { id } = request.params
-        if (!isUlid(id)) throw new ChapkitError('invalid-ulid', 'Invalid job ID format')
+        const id = parseUlid(request.params.id)
         await jobs.get(id)
         const interval = (request.query.poll_interval ?? 0.5) * 1000
         const frames = async function* (signal: AbortSignal) {
@@ -217,10 +224,10 @@ export function jobRoutes({ jobs, prefix, stopping }: JobRoutesDeps) {
             example: { items: [exampleLine], next: 1 },
           },
         },
-        problems: [404, 422],
+        problems: [400, 404, 422],
       },
       async (request, reply) => {
-        const id = jobId(request.params.id)
+        const id = parseUlid(request.params.id)
         const { after = 0, limit = 1000 } = request.query
         if (!request.headers.accept?.includes('text/event-stream'))
           return jobs.logs(id, after, limit)

@@ -65,15 +65,19 @@ export function createLinks({ database, configs, artifacts, changes, assertFree 
       if (await configs.find(configId, tx)) await insert(tx, configId, artifactId)
     },
 
-    /** Takes a link away. Nothing happens when the artifact is not linked to that config. */
+    /** Takes a link away. Throws 404 when the artifact is not linked to that config. */
     unlink: (configId: string, artifactId: string): Promise<void> =>
       // A config that is being deleted takes its trees with it: nothing is unlinked in between.
       changes.apart(() =>
         database.write(async (tx) => {
           await assertConfig(tx, configId)
-          if ((await store.configOf(tx, artifactId)) === configId) {
-            await store.removeArtifact(tx, artifactId)
+          if ((await store.configOf(tx, artifactId)) !== configId) {
+            throw new ChapkitError(
+              'not-found',
+              `Artifact ${artifactId} is not linked to config ${configId}`,
+            )
           }
+          await store.removeArtifact(tx, artifactId)
         }),
       ),
 

@@ -8,7 +8,7 @@ import { nextOf } from './cursor.ts'
 import { createDeclaredSchedules } from './declared.ts'
 import { createScheduleRuns, type Effects, type ScheduledWork } from './runs.ts'
 import type { ScheduleIn, ScheduleOut, ScheduleRun } from './schema.ts'
-import { toRow, toRunOut, toScheduleOut } from './shape.ts'
+import { completed, toRow, toRunOut, toScheduleOut } from './shape.ts'
 import type { ScheduleSpec } from './spec.ts'
 import { scheduleRunStore as runStore, type ScheduleRow, scheduleStore as store } from './store.ts'
 
@@ -86,7 +86,9 @@ export function createSchedules(deps: SchedulesDeps) {
   ): Promise<ScheduleRow> {
     const settled = await runs.advance(tx, known, effects)
     const at = now()
-    const row = toRow(input, { known: settled, now: at, id: known.id })
+    const sent = toRow(completed(input, settled), { known: settled, now: at, id: known.id })
+    const reason = input.paused === undefined ? settled.paused_reason : null
+    const row = { ...sent, paused_reason: reason }
     const isSame = row.timing === settled.timing && row.paused === settled.paused
     const moved = isSame ? row : await runs.skipTo(tx, row, at)
     await store.update(tx, moved)
@@ -126,18 +128,16 @@ export function createSchedules(deps: SchedulesDeps) {
     get: async (id: string, db: Queries = database.read): Promise<ScheduleOut> =>
       toScheduleOut(await getRow(id, db)),
 
-    /** Stores a schedule. One with the id of a schedule that exists replaces it. */
+    /** Stores a schedule. An id that is there already is a conflict. */
     async create(input: ScheduleIn, along?: Along<ScheduleOut>): Promise<ScheduleOut> {
-      const stored = input.id ? await store.find(database.read, input.id) : undefined
-      if (stored) assertOwn(stored, 'replaced')
-      toRow(input, { known: stored, now: now(), id: '' })
+      toRow(input, { now: now(), id: '' })
       await checkTask(input)
-      return change(async (tx, effects) => {
-        const known = input.id ? await store.find(tx, input.id) : undefined
-        if (known) {
-          const schedule = toScheduleOut(await replace(tx, known, input, effects))
-          await along?.(tx, schedule)
-          return schedule
+      return change(async (tx) => {
+        if (input.id && (await store.find(tx, input.id))) {
+          throw new ChapkitError(
+            'conflict',
+            `Schedule ${input.id} exists already; replace it with PUT, or leave the id out`,
+          )
         }
         const at = now()
         const row = await runs.skipTo(tx, toRow(input, { now: at, id: input.id ?? newId() }), at)
@@ -148,12 +148,13 @@ export function createSchedules(deps: SchedulesDeps) {
       })
     },
 
-    /** Replaces a schedule, all but the slots that have been decided. */
+    /** Replaces a schedule, all but the slots that have been decided. What is left out stays as it is. */
     async update(id: string, input: ScheduleIn): Promise<ScheduleOut> {
       const stored = await getRow(id)
       assertOwn(stored, 'changed')
-      toRow(input, { known: stored, now: now(), id })
-      await checkTask(input)
+      const whole = completed(input, stored)
+      toRow(whole, { known: stored, now: now(), id })
+      await checkTask(whole)
       return change(async (tx, effects) =>
         toScheduleOut(await replace(tx, await getRow(id, tx), input, effects)),
       )

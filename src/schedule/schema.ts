@@ -67,7 +67,7 @@ export const ScheduleIn = z.object({
     .nullable()
     .optional()
     .meta({ description: 'ULID chosen by the client' }),
-  tags: Tags.default([]),
+  tags: Tags.optional(),
   name: z.string().min(1).max(200),
   task_id: z.string().regex(ulidPattern).meta({ description: 'The task that is executed' }),
   parameters: z
@@ -76,19 +76,23 @@ export const ScheduleIn = z.object({
     .optional()
     .meta({ description: 'Go before the values that the task has stored, name by name' }),
   trigger: TriggerIn,
-  misfire: z.enum(misfirePolicies).default('once').meta({
-    description: 'Which of the slots run that were missed, while the service was down say',
+  misfire: z.enum(misfirePolicies).optional().meta({
+    description:
+      '`once` for a new schedule. Which of the slots run that were missed, while the service was down say',
   }),
-  misfire_grace_seconds: GraceSeconds.default(60).meta({
-    description: 'How late a slot may be before it counts as missed',
+  misfire_grace_seconds: GraceSeconds.optional().meta({
+    description: '60 for a new schedule. How late a slot may be before it counts as missed',
   }),
   overlap: z
     .enum(overlapPolicies)
-    .default('skip')
-    .meta({ description: 'What becomes of a slot while an earlier job has not ended' }),
-  paused: z.boolean().default(false),
+    .optional()
+    .meta({
+      description:
+        '`skip` for a new schedule. What becomes of a slot while an earlier job has not ended',
+    }),
+  paused: z.boolean().optional(),
 })
-/** As it arrives: the defaults of the schema are filled in by the rules. */
+/** Has no defaults: they are for new schedules alone, and filled in by the rules. */
 export type ScheduleIn = z.input<typeof ScheduleIn>
 
 /** A schedule, as it is answered. */

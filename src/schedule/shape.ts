@@ -41,6 +41,12 @@ export function toRow(input: ScheduleIn, { id, now, known }: ToRowOptions): Sche
   }
 }
 
+/** What a client sent for a schedule that is there: what it has left out stays as it is. */
+export function completed(input: ScheduleIn, known: ScheduleRow): ScheduleIn {
+  const { tags, parameters, misfire, misfire_grace_seconds, overlap, paused } = toScheduleOut(known)
+  return { ...{ tags, parameters, misfire, misfire_grace_seconds, overlap, paused }, ...input }
+}
+
 export function toScheduleOut(row: ScheduleRow): ScheduleOut {
   return {
     id: row.id,

@@ -242,7 +242,7 @@ function createRefusal(detail: string): Refusal {
   return (url, requestId) => {
     const query = url.indexOf('?')
     const path = shorten(query === -1 ? url : url.slice(0, query))
-    return `${head}${JSON.stringify(path)},"request_id":"${requestId}"}`
+    return `${head}${JSON.stringify(path)},"request_id":"${requestId}","trace_id":"${requestId}"}`
   }
 }
 

@@ -36,7 +36,7 @@ const problemSchema = {
   title: 'Problem',
   description: 'RFC 9457 problem details',
   type: 'object',
-  required: ['type', 'title', 'status', 'detail', 'instance', 'request_id'],
+  required: ['type', 'title', 'status', 'detail', 'instance', 'request_id', 'trace_id'],
   properties: {
     type: { type: 'string' },
     title: { type: 'string' },
@@ -44,6 +44,7 @@ const problemSchema = {
     detail: { type: 'string' },
     instance: { type: 'string' },
     request_id: { type: 'string' },
+    trace_id: { type: 'string', description: 'The same as `request_id`' },
     errors: {
       type: 'array',
       items: {
@@ -192,6 +193,7 @@ function toProblemResponse(status: number) {
           detail: 'What was expected and what came',
           instance: '/api/v1/configs',
           request_id: '01M82EBCXSJH55R1P2FPAESF2G',
+          trace_id: '01M82EBCXSJH55R1P2FPAESF2G',
         },
       },
     },

@@ -12,6 +12,8 @@ export interface Problem {
   detail: string
   instance: string
   request_id: string
+  /** The same as `request_id`, by the name that chap-core shows. */
+  trace_id: string
   errors?: readonly Issue[]
 }
 
@@ -58,6 +60,7 @@ export function toProblem(error: ChapkitError, instance: string, requestId: stri
     detail: error.message,
     instance,
     request_id: requestId,
+    trace_id: requestId,
     ...(error.issues && { errors: error.issues }),
   }
 }

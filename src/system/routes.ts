@@ -35,7 +35,7 @@ export interface HealthRoutesDeps {
   stopping: AbortSignal
 }
 
-/** `/health`: always 200 with the state in the body; `/health/live` and `/health/ready` say it by status. */
+/** `/health` and `/health/ready`: 503 when the service is unhealthy, the first with the state as its body; `/health/live`. */
 export function healthRoutes({ health, prefix, stopping }: HealthRoutesDeps) {
   const shared = { method: 'GET', permission: 'public', tag: 'Observability' } as const
 
@@ -47,10 +47,22 @@ export function healthRoutes({ health, prefix, stopping }: HealthRoutesDeps) {
         url: prefix,
         summary: 'State of the service and its checks',
         answers: {
-          200: { description: 'Whatever the state', schema: healthSchema, example: healthExample },
+          200: { description: 'Healthy or degraded', schema: healthSchema, example: healthExample },
+          503: {
+            description: 'Unhealthy',
+            schema: healthSchema,
+            example: {
+              status: 'unhealthy',
+              checks: { database: { state: 'unhealthy', message: 'Database connection failed' } },
+            },
+          },
         },
       },
-      health,
+      async (_request, reply) => {
+        const state = await health()
+        if (state.status === 'unhealthy') reply.code(503)
+        return state
+      },
     )
     addEndpoint(
       app,

@@ -18,24 +18,20 @@ export interface InputsDeps {
 /** What a client sent, checked as far as that goes without the stored task. */
 export interface PreparedTask {
   id: string | null
-  name: string | null
   command: string
   task_type: TaskType
-  parameters: string | null | undefined
-  wanted: number
-  retries: string | null
-  timeout_seconds: number | null
-  tags: string
+  /** Members that were left out are not there. */
+  given: Partial<
+    Pick<TaskRow, 'name' | 'parameters' | 'wanted' | 'retries' | 'timeout_seconds' | 'tags'>
+  >
 }
 
 /** From what clients send to rows. */
 export function createInputs({ spec, definitions, now, newId }: InputsDeps) {
   /** `known` is the task that is to be replaced. */
   async function prepare(input: TaskIn, known?: TaskRow): Promise<PreparedTask> {
-    const task_type =
-      input.task_type === 'function' || input.task_type === 'python' ? 'function' : 'shell'
-    const name = input.name ?? null
-    const { command, parameters } = input
+    const task_type = toType(input.task_type) ?? known?.task_type ?? 'shell'
+    const { name = known?.name ?? null, command, parameters } = input
     assertTexts(input)
     const code = { name, command, task_type, declared: 0 } as const
     if (known?.declared !== 1) {
@@ -45,12 +41,8 @@ export function createInputs({ spec, definitions, now, newId }: InputsDeps) {
     }
     return {
       id: input.id ?? null,
-      ...{ name, command, task_type },
-      parameters: parameters === undefined ? undefined : parameters && JSON.stringify(parameters),
-      wanted: input.enabled === false ? 0 : 1,
-      retries: input.retries ? JSON.stringify(Retries.parse(input.retries)) : null,
-      timeout_seconds: input.timeout_seconds ?? null,
-      tags: JSON.stringify(input.tags ?? []),
+      ...{ command, task_type },
+      given: toGiven(input),
     }
   }
 
@@ -90,24 +82,25 @@ export function createInputs({ spec, definitions, now, newId }: InputsDeps) {
     prepare,
 
     /** A task that is new. */
-    toRow({ id, wanted, parameters, ...rest }: PreparedTask): TaskRow {
-      assertAllowed(rest)
+    toRow({ id, given, ...code }: PreparedTask): TaskRow {
+      assertAllowed(code)
       const at = toTimestamp(now())
+      const { wanted = 1 } = given
       return {
-        ...rest,
-        id: id ?? newId(),
-        parameters: parameters ?? null,
+        ...{ id: id ?? newId(), ...code },
+        ...{ name: null, parameters: null, retries: null, timeout_seconds: null, tags: '[]' },
+        ...given,
         ...{ wanted, enabled: enabled(wanted, null), disabled_reason: null, declared: 0 },
         ...{ created_at: at, updated_at: at },
       }
     },
 
-    /** A task that takes the place of one that is stored. */
-    replace(known: TaskRow, { id: _, parameters, wanted, ...rest }: PreparedTask): TaskRow {
+    /** A task that takes the place of one that is stored. What was left out stays as it is. */
+    replace(known: TaskRow, { id: _, given, ...code }: PreparedTask): TaskRow {
       const updated_at = toTimestamp(now())
+      const { tags = known.tags, wanted = known.wanted } = given
       if (known.declared === 1) {
-        assertAsDeclared(known, { parameters, ...rest })
-        const { tags } = rest
+        assertAsDeclared(known, { ...code, ...given })
         return {
           ...known,
           tags,
@@ -116,8 +109,8 @@ export function createInputs({ spec, definitions, now, newId }: InputsDeps) {
           updated_at,
         }
       }
-      assertAllowed(rest, known)
-      const row = { ...known, ...rest, parameters: parameters ?? null }
+      assertAllowed(code, known)
+      const row = { ...known, ...code, ...given }
       const disabled_reason = definitions.whyBlocked(row)
       return {
         ...row,
@@ -127,6 +120,21 @@ export function createInputs({ spec, definitions, now, newId }: InputsDeps) {
         updated_at,
       }
     },
+  }
+}
+
+const toType = (sent: TaskIn['task_type']): TaskType | undefined =>
+  sent === 'python' ? 'function' : sent
+
+/** What was sent besides the code, as columns have it. */
+function toGiven({ name, parameters, enabled, retries, timeout_seconds, tags }: TaskIn) {
+  return {
+    ...(name !== undefined && { name }),
+    ...(parameters !== undefined && { parameters: parameters && JSON.stringify(parameters) }),
+    ...(enabled !== undefined && { wanted: enabled ? 1 : 0 }),
+    ...(retries !== undefined && { retries: retries && JSON.stringify(Retries.parse(retries)) }),
+    ...(timeout_seconds !== undefined && { timeout_seconds }),
+    ...(tags !== undefined && { tags: JSON.stringify(tags) }),
   }
 }
 
@@ -146,14 +154,14 @@ function assertTexts({ id, name, command }: TaskIn) {
 }
 
 /** What a client may not change of a declared task has to be as it is, or left out. */
-function assertAsDeclared(known: TaskRow, sent: Omit<PreparedTask, 'id' | 'wanted'>) {
+function assertAsDeclared(known: TaskRow, sent: Partial<TaskRow>) {
   const changed = [
     sent.command !== known.command && 'command',
     sent.task_type !== known.task_type && 'task_type',
-    sent.name !== null && sent.name !== known.name && 'name',
+    sent.name != null && sent.name !== known.name && 'name',
     sent.parameters !== undefined && sent.parameters !== known.parameters && 'parameters',
-    sent.retries !== null && sent.retries !== known.retries && 'retries',
-    sent.timeout_seconds !== null &&
+    sent.retries != null && sent.retries !== known.retries && 'retries',
+    sent.timeout_seconds != null &&
       sent.timeout_seconds !== known.timeout_seconds &&
       'timeout_seconds',
   ].filter((name) => name !== false)

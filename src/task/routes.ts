@@ -176,7 +176,7 @@ export function taskRoutes({ tasks, idempotency, prefix, publicUrl }: TaskRoutes
         tag,
         summary: 'Replace a task',
         description:
-          'Of a task in the service file only `tags` and `enabled` can change; what is left out becomes empty.',
+          'Of a task in the service file only `tags` and `enabled` can change. What is left out stays as it is.',
         body: TaskIn,
         bodyExample: exampleIn,
         answers: { 200: one },

@@ -36,7 +36,7 @@ export const TaskIn = z.object({
     .optional()
     .meta({ description: 'ULID chosen by the client' }),
   name: z.string().min(1).max(200).nullable().optional(),
-  tags: Tags.default([]),
+  tags: Tags.optional(),
   command: z
     .string()
     .min(1)
@@ -44,16 +44,17 @@ export const TaskIn = z.object({
     .meta({ description: 'A command for the shell type; the name of a function for the other' }),
   task_type: z
     .enum([...taskTypes, 'python'])
-    .default('shell')
+    .optional()
     .meta({
-      description: '`python` is read as `function`, for clients of the older contract',
+      description:
+        '`shell` unless a task that is replaced has another. `python` is read as `function`, for clients of the older contract',
     }),
   parameters: Parameters.nullable().optional(),
-  enabled: z.boolean().default(true),
+  enabled: z.boolean().optional().meta({ description: 'A new task is, unless it says otherwise' }),
   retries: Retries.nullable().optional(),
   timeout_seconds: TimeoutSeconds.nullable().optional(),
 })
-/** As it arrives: the defaults of the schema are filled in by the rules. */
+/** Has no defaults: they are for new tasks alone, and filled in by the rules. */
 export type TaskIn = z.input<typeof TaskIn>
 
 export const ExecuteIn = z.object({

@@ -155,21 +155,25 @@ export function createTasks({ database, spec, jobs, now, newId }: TasksDeps) {
     /** JSON Schema of the parameters that a task takes. */
     schema: async (id: string): Promise<JsonSchema> => definitions.schemaOf(await getRow(id)),
 
-    /** Stores a task. One with the id of a task that exists replaces it, as clients of the contract expect. */
+    /** Stores a task. An id that is there already is a conflict. */
     async create(input: TaskIn, along?: Along<TaskOut>): Promise<TaskOut> {
-      const stored = input.id ? await store.find(database.read, input.id) : undefined
-      const prepared = await inputs.prepare(input, stored)
+      const prepared = await inputs.prepare(input)
       return database.write(async (tx) => {
-        const known = input.id ? await store.find(tx, input.id) : undefined
-        const row = known ? inputs.replace(known, prepared) : inputs.toRow(prepared)
-        await (known ? store.update(tx, row) : store.insert(tx, row))
+        if (input.id && (await store.find(tx, input.id))) {
+          throw new ChapkitError(
+            'conflict',
+            `Task ${input.id} exists already; replace it with PUT, or leave the id out`,
+          )
+        }
+        const row = inputs.toRow(prepared)
+        await store.insert(tx, row)
         const task = toTaskOut(row)
         await along?.(tx, task)
         return task
       })
     },
 
-    /** Replaces a task. Of one in the service file only the tags and whether it is enabled. */
+    /** Replaces a task; what is left out stays as it is. Of one in the service file only the tags and whether it is enabled. */
     async update(id: string, input: TaskIn): Promise<TaskOut> {
       const prepared = await inputs.prepare(input, await getRow(id))
       return database.write(async (tx) => {

@@ -109,7 +109,7 @@ describe.each(['http', 'inject'] as const)('over %s', (way) => {
 
     const [first] = made as [(typeof made)[0]]
     const changed = await client.configs.replace(first.id, { name: 'z', data: { region: 'z' } })
-    expect(changed).toMatchObject({ name: 'z', tags: [], data: { region: 'z', level: 1 } })
+    expect(changed).toMatchObject({ name: 'z', tags: first.tags, data: { region: 'z', level: 1 } })
     await client.configs.remove(first.id)
     await expect(client.configs.get(first.id)).rejects.toMatchObject({
       code: 'not-found',

@@ -88,13 +88,12 @@ describe('creating an artifact', () => {
     }
   })
 
-  test('with an id that exists answers what is there when the content is the same, else 409', async () => {
+  test('with an id that exists is 409, also with the same content, and changes nothing', async () => {
     const id = '01K72P5N5KCRM6MD3BRE4P0002'
     const body = { id, data: { content: { a: 1 } } }
     const first = await probe.request('POST', base, body)
     expect(first.json.id).toBe(id)
-    const again = await probe.request('POST', base, body)
-    expect(again).toMatchObject({ status: 201, text: first.text })
+    expectProblem(await probe.request('POST', base, body), 409, 'conflict')
     const other = await probe.request('POST', base, { ...body, data: { content: { a: 2 } } })
     expectProblem(other, 409, 'conflict')
     expect((await get(id)).data).toEqual({ content: { a: 1 } })
@@ -108,7 +107,7 @@ describe('creating an artifact', () => {
 })
 
 describe('replacing an artifact', () => {
-  test('replaces data and tags; missing tags become none and a missing parent stays', async () => {
+  test('replaces its data; tags and a parent that are not sent stay', async () => {
     const root = await createArtifact(probe, { data: 1 })
     const id = await createArtifact(probe, { data: { content: 1 }, parent_id: root, tags: ['t'] })
     const answer = await probe.request('PUT', `${base}/${id}`, { data: { content: 2, new: true } })
@@ -116,11 +115,13 @@ describe('replacing an artifact', () => {
     expect(answer.json).toMatchObject({
       id,
       data: { content: 2, new: true },
-      tags: [],
+      tags: ['t'],
       parent_id: root,
       level: 1,
     })
     expect(await get(id)).toEqual(answer.json)
+    const { json } = await probe.request('PUT', `${base}/${id}`, { data: 3, tags: [] })
+    expect(json).toMatchObject({ data: 3, tags: [], parent_id: root })
   })
 
   test('moves it with everything below; null makes it a root', async () => {

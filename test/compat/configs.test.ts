@@ -100,14 +100,16 @@ describe('creating a config', () => {
     expect(read).toEqual(json)
   })
 
-  test('takes an id of the client’s choice; one that exists is replaced and answers 201 again', async () => {
+  test('takes an id of the client’s choice; one that exists is 409, unless it is the same request', async () => {
     const id = '01K72P5N5KCRM6MD3BRE4P0001'
-    const first = await probe.request('POST', base, { id, name: 'a', data: {}, tags: ['t'] })
+    const body = { id, name: 'a', data: {}, tags: ['t'] }
+    const key = { 'idempotency-key': 'once' }
+    const first = await probe.request('POST', base, body, key)
     expect(first.json.id).toBe(id)
-    const second = await probe.request('POST', base, { id, name: 'b', data: { n_lags: 9 } })
-    expect(second.status).toBe(201)
-    expect(second.json).toMatchObject({ id, name: 'b', tags: [], data: { n_lags: 9 } })
-    expect(second.json.created_at).toBe(first.json.created_at)
+    expect((await probe.request('POST', base, body, key)).json).toEqual(first.json)
+    for (const other of [body, { id, name: 'b', data: { n_lags: 9 } }])
+      expectProblem(await probe.request('POST', base, other), 409, 'conflict')
+    expect((await probe.request('GET', `${base}/${id}`)).json).toEqual(first.json)
   })
 
   test('a null id is as none', async () => {
@@ -124,15 +126,20 @@ describe('creating a config', () => {
 })
 
 describe('a stored config', () => {
-  test('is replaced as a whole by PUT, whose id is ignored and whose missing tags become none', async () => {
+  test('is replaced by PUT, whose id is ignored; tags that are not sent stay', async () => {
     const id = await createConfig(probe, { n_lags: 5, foo: 'bar' })
+    const tag = async (tags: string[]) =>
+      (await probe.request('PUT', `${base}/${id}`, { name: 'new', data: {}, tags })).json.tags
+    expect(await tag(['a'])).toEqual(['a'])
+    expect(await tag([])).toEqual([])
+    expect(await tag(['kept'])).toEqual(['kept'])
     const answer = await probe.request('PUT', `${base}/${id}`, {
       id: nobody,
       name: 'new',
       data: { 'learning-rate': 2 },
     })
     expect(answer.status).toBe(200)
-    expect(answer.json).toMatchObject({ id, name: 'new', tags: [] })
+    expect(answer.json).toMatchObject({ id, name: 'new', tags: ['kept'] })
     expect(answer.json.data).toEqual({
       prediction_periods: 3,
       additional_continuous_covariates: [],
@@ -298,9 +305,11 @@ describe('links between configs and artifacts', () => {
     }
 
     const unlink = `${base}/${configId}/$unlink-artifact`
-    for (let n = 0; n < 2; n++) {
-      expect(await probe.request('POST', unlink, body)).toMatchObject({ status: 204, text: '' })
-    }
+    const other = `${base}/${await createConfig(probe)}/$unlink-artifact`
+    expectProblem(await probe.request('POST', other, body), 404, 'not-found')
+    expect(await probe.request('POST', unlink, body)).toMatchObject({ status: 204, text: '' })
+    const twice = expectProblem(await probe.request('POST', unlink, body), 404, 'not-found')
+    expect(twice.detail).toContain(`${artifactId} is not linked`)
     expect((await probe.request('GET', `${base}/${configId}/$artifacts`)).json).toEqual([])
     const problem = expectProblem(
       await probe.request('GET', `/api/v1/artifacts/${artifactId}/$config`),

@@ -199,12 +199,13 @@ export function expectProblem(
     type: `urn:chapkit:error:${code}`,
   })
   expect(answer.headers['content-type']).toBe('application/problem+json')
-  const keys = ['type', 'title', 'status', 'detail', 'instance', 'request_id']
+  const keys = ['type', 'title', 'status', 'detail', 'instance', 'request_id', 'trace_id']
   expect(Object.keys(problem).filter((key) => key !== 'errors')).toEqual(keys)
   expect(problem).toMatchObject(errorCatalogue[code])
   expect(problem.detail).toEqual(expect.stringMatching(/\S/))
   expect(typeof problem.instance).toBe('string')
   expect(problem.request_id).toBe(answer.headers['x-request-id'])
+  expect(problem.trace_id).toBe(problem.request_id)
   for (const pattern of inside) expect(JSON.stringify(problem)).not.toMatch(pattern)
   for (const issue of problem.errors ?? []) {
     expect(Object.keys(issue)).toEqual(['loc', 'msg', 'type'])

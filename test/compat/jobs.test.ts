@@ -78,11 +78,17 @@ describe('the record of a job', () => {
     expect(await held.waitForJob(waiting.jobId)).toMatchObject({ status: 'completed' })
   })
 
-  test.each(['GET', 'DELETE'])('%s of an unknown or bad id is 404', async (method) => {
-    for (const id of [nobody, 'zz', '$stats', nobody.toLowerCase()]) {
-      const problem = expectProblem(await probe.request(method, `${base}/${id}`), 404, 'not-found')
-      expect(problem.detail).toBe('Job not found')
-    }
+  test.each([
+    ['GET', ''],
+    ['DELETE', ''],
+    ['GET', '/$logs'],
+    ['GET', '/$stream'],
+    ['POST', '/$cancel'],
+  ])('%s %s of an unknown id is 404, of a malformed one 400', async (method, operation) => {
+    const ask = (id: string) => probe.request(method, `${base}/${id}${operation}`)
+    expect(expectProblem(await ask(nobody), 404, 'not-found').detail).toBe('Job not found')
+    for (const id of ['zz', '$stats', nobody.toLowerCase()])
+      expectProblem(await ask(id), 400, 'invalid-ulid')
   })
 })
 
@@ -117,11 +123,17 @@ describe('the list of jobs', () => {
     expect(ids(filteredByKey.json)).toEqual([made.jobId])
   })
 
+  test('has none that is canceling: a state of other services', async () => {
+    expect((await probe.request('GET', `${base}?status_filter=canceling`)).json).toEqual([])
+    const page = await probe.request('GET', `${base}?status_filter=canceling&page=1&size=5`)
+    expect(page.json).toEqual({ items: [], total: 0, page: 1, size: 5, pages: 0 })
+  })
+
   test('refuses a status that there is not', async () => {
     const answer = await probe.request('GET', `${base}?status_filter=cancelled`)
     const problem = expectProblem(answer, 422, 'validation-failed', ['query', 'status_filter'])
     expect(problem.errors[0].msg).toBe(
-      'Expected one of "pending", "running", "completed", "failed", "canceled", got "cancelled"',
+      'Expected one of "pending", "running", "completed", "failed", "canceled", "canceling", got "cancelled"',
     )
   })
 
@@ -158,7 +170,6 @@ describe('canceling a job', () => {
     const { jobId } = await train(probe)
     expectProblem(await probe.request('POST', `${base}/${jobId}/$cancel`), 409, 'conflict')
     expectProblem(await probe.request('POST', `${base}/${nobody}/$cancel`), 404, 'not-found')
-    expectProblem(await probe.request('POST', `${base}/zz/$cancel`), 404, 'not-found')
   })
 })
 
@@ -255,7 +266,7 @@ describe('following a job', () => {
     const unknown = await probe.request('GET', `${base}/${nobody}/$stream`)
     expectProblem(unknown, 404, 'not-found')
     const bad = expectProblem(await probe.request('GET', `${base}/zz/$stream`), 400, 'invalid-ulid')
-    expect(bad.detail).toBe('Invalid job ID format')
+    expect(bad.detail).toBe('Invalid ULID format: zz')
     for (const interval of ['x', '0', '-1', '61', 'NaN', '']) {
       const answer = await probe.request(
         'GET',

@@ -3,7 +3,7 @@ import { createTestService } from 'chapkit/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { temporaryFolder, until } from '../e2e/harness.ts'
-import { nobody, timestamp, ulid } from './fixtures.ts'
+import { expectProblem, nobody, timestamp, ulid } from './fixtures.ts'
 
 const info = { id: 'probe-schedules', display_name: 'Schedules' }
 const path = '/api/v1/schedules'
@@ -75,9 +75,19 @@ test('a schedule is created, read, replaced and deleted', async () => {
     overlap: 'queue',
   })
   expect(replaced.json).toMatchObject({
-    ...{ id, name: 'often', overlap: 'queue', created_at: created.json.created_at, tags: [] },
+    ...{ id, name: 'often', overlap: 'queue', created_at: created.json.created_at },
+    ...{ tags: created.json.tags, misfire_grace_seconds: created.json.misfire_grace_seconds },
     trigger: { type: 'interval', every: 900, anchor: replaced.json.updated_at },
   })
+  const { trigger, task_id } = replaced.json
+  const paused = await probe.request('PUT', `${path}/${id}`, {
+    ...{ name: 'seldom', trigger, task_id, paused: true, tags: [] },
+  })
+  expect(paused.json).toMatchObject({ name: 'seldom', overlap: 'queue', paused: true, tags: [] })
+  const kept = await probe.request('PUT', `${path}/${id}`, { name: 'rare', trigger, task_id })
+  expect(kept.json).toMatchObject({ name: 'rare', overlap: 'queue', paused: true, tags: [] })
+  const taken = await probe.request('POST', path, { id, name: 'again', trigger, task_id })
+  expectProblem(taken, 409, 'conflict')
   expect((await probe.request('DELETE', `${path}/${id}`)).status).toBe(204)
   expect((await probe.request('GET', `${path}/${id}`)).status).toBe(404)
 })

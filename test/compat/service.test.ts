@@ -36,7 +36,7 @@ describe('health', () => {
     })
   })
 
-  test('is 200 whatever the checks say; the worst of them is the state of the whole', async () => {
+  test('is 503 when a check is unhealthy; the worst of them is the state of the whole', async () => {
     const { builder } = createProbe()
     const service = builder
       .withHealthCheck('slow', () => ({ state: 'degraded', message: 'behind' }))
@@ -45,8 +45,9 @@ describe('health', () => {
       })
       .build()
     await using test = await createTestService(service)
-    const { status, json } = await test.request('GET', '/health')
-    expect(status).toBe(200)
+    const { status, json, headers } = await test.request('GET', '/health')
+    expect(status).toBe(503)
+    expect(headers['content-type']).toBe('application/json')
     expect(json).toEqual({
       status: 'unhealthy',
       checks: {
@@ -66,7 +67,10 @@ describe('health', () => {
       .builder.withHealthCheck('slow', async () => ({ state: 'degraded' }))
       .build()
     await using test = await createTestService(service)
-    expect((await test.request('GET', '/health')).json.status).toBe('degraded')
+    expect(await test.request('GET', '/health')).toMatchObject({
+      status: 200,
+      json: { status: 'degraded' },
+    })
     expect((await test.request('GET', '/health/ready')).status).toBe(200)
   })
 
@@ -315,6 +319,7 @@ describe('every answer', () => {
       detail: expect.any(String),
       instance: '/nope',
       request_id: expect.stringMatching(ulid),
+      trace_id: problem.request_id,
     })
   })
 })

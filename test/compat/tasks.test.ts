@@ -74,19 +74,31 @@ describe('a task', () => {
     expect(task).toMatchObject({ task_type: 'function', command: 'greet' })
   })
 
-  test('with the id of one that exists replaces it, but none of the service file', async () => {
+  test('with the id of one that exists is 409', async () => {
     const { create, declared, request } = await start()
-    const { id, created_at } = await create({ command: 'echo a' })
-    expect(await create({ id, command: 'echo b' })).toMatchObject({
-      id,
-      created_at,
-      command: 'echo b',
+    const task = await create({ command: 'echo a' })
+    for (const id of [task.id, (await declared()).id]) {
+      const answer = await request('POST', '/api/v1/tasks', { id, command: 'echo b' })
+      expect([answer.status, answer.json.type]).toEqual([409, 'urn:chapkit:error:conflict'])
+    }
+    expect((await request('GET', `/api/v1/tasks/${task.id}`)).json).toEqual(task)
+  })
+
+  test('keeps what a replacement leaves out, and loses what it sends as null', async () => {
+    const { create, request } = await start()
+    const task = await create({
+      ...{ name: 'greet them', command: 'greet', task_type: 'function', tags: ['a'] },
+      ...{ parameters: { name: 'Ann' }, enabled: false, timeout_seconds: 5 },
+      retries: { attempts: 3, delay_seconds: 1, factor: 2, max_delay_seconds: 10 },
     })
-    const answer = await request('POST', '/api/v1/tasks', {
-      id: (await declared()).id,
-      command: 'ls',
+    const put = (body: object) => request('PUT', `/api/v1/tasks/${task.id}`, body)
+    const kept = await put({ command: 'greet' })
+    expect(kept.status).toBe(200)
+    expect({ ...kept.json, updated_at: task.updated_at }).toEqual(task)
+    const nothing = { name: null, parameters: null, retries: null, timeout_seconds: null }
+    expect((await put({ command: 'greet', ...nothing, tags: [] })).json).toMatchObject({
+      ...{ ...nothing, tags: [], enabled: false, task_type: 'function' },
     })
-    expect(answer.status).toBe(409)
   })
 
   test.each([

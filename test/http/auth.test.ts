@@ -44,6 +44,7 @@ describe('without a key', () => {
       detail: 'Missing authentication header: X-API-Key',
       instance: '/api/v1/configs',
       request_id: expect.stringMatching(ulid),
+      trace_id: json.request_id,
     })
     expect(headers).toMatchObject({
       'content-type': 'application/problem+json',
