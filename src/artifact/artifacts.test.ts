@@ -213,8 +213,8 @@ test('whatever is created, moved, linked and deleted, trees stay trees, levels f
         } else {
           const configId = await configFor(each.config)
           if (each.do === 'unlink') {
-            await links.unlink(configId, node.id)
-            if (node.config === each.config) node.config = null
+            const refusal = node.config === each.config ? undefined : 'not-found'
+            if (await ends(links.unlink(configId, node.id), refusal)) node.config = null
             continue
           }
           const isTaken = node.config !== null && node.config !== each.config

@@ -57,7 +57,7 @@ test('scripts find the columns of adapters in every CSV file, and workspaces kee
   const model = await service.request('GET', `/api/v1/artifacts/${trained.id}`)
   const data =
     'time_period,location,disease_cases,rainfall,Cases,year,month\r\n2024-01,007,3,1.5,3,2024,1\r\n2024-02,007,4,,4,2024,2\r\n'
-  expect(model.json.data.metadata.stdout).toBe(data.replaceAll('\r\n', '\n'))
+  expect(model.json.data.metadata.stdout).toBe(data)
   expect((await service.workspace(trained.id)).get('data.csv')).toBe(data)
   const { items } = (await service.request('GET', `/api/v1/jobs/${trained.job.id}/$logs`)).json
   expect(items.map(({ line }: { line: string }) => line)).toContain(
