@@ -199,7 +199,11 @@ test('the client is nothing but itself: no server, no library, nothing of Node',
     .filter((file) => file.startsWith('client/'))
     .flatMap((file) => local(file))
     .filter((file) => !/^(client|kernel)\/|\/schema\.ts$|^(errors|spec)\.ts$/.test(file))
-  expect([...new Set(strangers)].sort()).toEqual(['data/geojson.ts', 'ml/info.ts', 'ml/run-info.ts'])
+  expect([...new Set(strangers)].sort()).toEqual([
+    'data/geojson.ts',
+    'ml/info.ts',
+    'ml/run-info.ts',
+  ])
 })
 
 test('only the monitor writes metrics, and nobody loads it but a service that asks for it', () => {

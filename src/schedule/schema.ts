@@ -83,13 +83,10 @@ export const ScheduleIn = z.object({
   misfire_grace_seconds: GraceSeconds.optional().meta({
     description: '60 for a new schedule. How late a slot may be before it counts as missed',
   }),
-  overlap: z
-    .enum(overlapPolicies)
-    .optional()
-    .meta({
-      description:
-        '`skip` for a new schedule. What becomes of a slot while an earlier job has not ended',
-    }),
+  overlap: z.enum(overlapPolicies).optional().meta({
+    description:
+      '`skip` for a new schedule. What becomes of a slot while an earlier job has not ended',
+  }),
   paused: z.boolean().optional(),
 })
 /** Has no defaults: they are for new schedules alone, and filled in by the rules. */
