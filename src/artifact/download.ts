@@ -7,7 +7,7 @@ import { frameToParquet } from '../data/parquet.ts'
 import { ChapkitError } from '../errors.ts'
 import type { Download } from '../http/bytes.ts'
 import { readManifest } from './manifest.ts'
-import { frameMediaType, type ManifestEntry } from './schema.ts'
+import { type FileEntry, frameMediaType } from './schema.ts'
 import type { ArtifactRow } from './store.ts'
 import { layoutZip, zipStream } from './zip.ts'
 
@@ -102,9 +102,8 @@ async function encodeFrame(frame: FrameJson, format: FrameFormat): Promise<[stri
 }
 
 async function workspaceDownload(row: ArtifactRow, hash: string, blobs: Blobs): Promise<Download> {
-  const layout = layoutZip(await readManifest(blobs, hash))
-  const open = (entry: ManifestEntry, start: number, end: number) =>
-    openEntry(entry, blobs, start, end)
+  const layout = layoutZip<FileEntry>(await readManifest(blobs, hash))
+  const open = (entry: FileEntry, start: number, end: number) => openEntry(entry, blobs, start, end)
   return toFile(row, 'application/zip', layout.size, `"${hash}"`, (start, end) =>
     zipStream(layout, open, { start, end }),
   )
@@ -112,7 +111,7 @@ async function workspaceDownload(row: ArtifactRow, hash: string, blobs: Blobs): 
 
 /** A file of a workspace, written from its blob where it is derived. */
 export async function openEntry(
-  entry: ManifestEntry,
+  entry: FileEntry,
   blobs: Blobs,
   start = 0,
   end = entry.size,

@@ -3,7 +3,7 @@ import type { Queries } from '../db/tables.ts'
 import type { Manifest, ManifestEntry } from './schema.ts'
 import { layoutZip } from './zip.ts'
 
-/** What a workspace is made of: its own files, on top of those of another one. */
+/** What a workspace is made of: its own files, folders and links, on top of those of another one. */
 export interface Layer {
   /** Hash of the manifest whose files this one has too. */
   base?: string

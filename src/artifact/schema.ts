@@ -68,7 +68,7 @@ export const mlHierarchy: Hierarchy = {
 }
 
 /** A file of a workspace. A derived file is written from the blob only when somebody reads it. */
-export interface ManifestEntry {
+export interface FileEntry {
   path: string
   /** Unix permission bits. */
   mode: number
@@ -81,10 +81,34 @@ export interface ManifestEntry {
   derive?: 'csv'
 }
 
+/** A folder of a workspace: an empty one, or one with other rights than usual. Others follow from their files. */
+export interface FolderEntry {
+  path: string
+  mode: number
+  folder: true
+}
+
+/** A symbolic link of a workspace, to something in it. */
+export interface LinkEntry {
+  path: string
+  /** What it leads to, from the folder that it is in. */
+  link: string
+}
+
+/**
+ * Something in a workspace. Paths are relative, with `/` between names; bytes of a path that are not UTF-8 are written as
+ * `kernel/path.ts` does.
+ */
+export type ManifestEntry = FileEntry | FolderEntry | LinkEntry
+
+export const isFileEntry = (entry: ManifestEntry): entry is FileEntry => 'sha256' in entry
+export const isFolderEntry = (entry: ManifestEntry): entry is FolderEntry => 'folder' in entry
+export const isLinkEntry = (entry: ManifestEntry): entry is LinkEntry => 'link' in entry
+
 /** A workspace: files stored once by content, put together when somebody downloads them. */
 export interface Manifest {
   version: 1
-  /** Hash of the manifest whose files this one has too, but for those in `without`. */
+  /** Hash of the manifest whose entries this one has too, but for those in `without`. */
   base?: string
   without?: string[]
   entries: ManifestEntry[]

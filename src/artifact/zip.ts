@@ -5,21 +5,38 @@
  * byte is read. So the size of the archive, its ETag and any range of it can be told without making it, and a range
  * opens only the entries it touches. Compressing would save transfer and cost all of that.
  *
+ * Folders are entries without bytes, and links are entries whose bytes are where they lead, as Info-ZIP has them.
+ *
  * Layout (APPNOTE 6.3): for each entry a local header and its bytes; then a central record for each; then the end.
  * Fields that do not fit 32 (or, for the count, 16) bits hold all ones and the value follows in a zip64 structure.
  */
 import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import { ChapkitError } from '../errors.ts'
+import { pathToBytes } from '../kernel/path.ts'
 import { show } from '../kernel/show.ts'
+import { encodedComment, encodeLink, encodePath, isPlainPath, isWholePath } from './zip-name.ts'
 
+/** A file. */
 export interface ZipEntry {
-  /** Relative, with `/` between names. */
+  /** Relative, with `/` between names; bytes that are not UTF-8 as `kernel/path.ts` writes them. */
   path: string
   /** Unix mode; only the permission bits are kept. */
   mode: number
   size: number
   crc32: number
+}
+
+export interface ZipFolder {
+  path: string
+  mode: number
+  folder: true
+}
+
+export interface ZipLink {
+  path: string
+  /** Where it leads, from the folder that it is in. */
+  link: string
 }
 
 export interface ZipRange {
@@ -33,11 +50,20 @@ export interface ZipLayout<Entry extends ZipEntry = ZipEntry> {
   readonly entries: readonly PlacedEntry<Entry>[]
   /** Where the central directory begins and ends. */
   readonly directory: ZipRange
+  /** Said at the end; empty but where names are encoded. */
+  readonly comment: Buffer
 }
 
-interface PlacedEntry<Entry extends ZipEntry> {
-  readonly entry: Entry
+interface PlacedEntry<Entry extends ZipEntry = ZipEntry> {
+  /** The file; undefined for a folder or a link. */
+  readonly entry: Entry | undefined
   readonly name: Buffer
+  readonly size: number
+  readonly crc32: number
+  /** With the type of the file. */
+  readonly mode: number
+  /** Its bytes, unless it is a file. */
+  readonly bytes: Buffer
   /** Where its local header, its bytes and its central record begin. */
   readonly headerAt: number
   readonly bytesAt: number
@@ -65,34 +91,62 @@ const fixedDate = (1 << 5) | 1
 const utf8Names = 0x0800
 const madeByUnix = 3 << 8
 const regularFile = 0o100000
+const symbolicLink = 0o120000
+const directoryType = 0o040000
+const typeOfFile = 0o170000
+/** Of MS-DOS, for programs that know no other. */
+const directoryAttribute = 0x10
 
 /** Places the entries. A path that could leave the folder it is unpacked in, or stands twice, is refused. */
-export function layoutZip<Entry extends ZipEntry>(entries: readonly Entry[]): ZipLayout<Entry> {
-  refusePaths(entries.map((entry) => entry.path))
+export function layoutZip<Entry extends ZipEntry>(
+  entries: readonly (Entry | ZipFolder | ZipLink)[],
+): ZipLayout<Entry> {
+  refusePaths(entries)
+  const isEncoded = !entries.every(({ path }) => isPlainPath(path))
   // By bytes: the order does not depend on a locale, nor on how strings are held.
   const sorted = entries
-    .map((entry) => ({ entry: checked(entry), name: Buffer.from(entry.path) }))
+    .map((entry) => partOf(entry, isEncoded))
     .sort((a, b) => Buffer.compare(a.name, b.name))
 
   let at = 0
-  const withBytes = sorted.map(({ entry, name }) => {
+  const withBytes = sorted.map((part) => {
     const headerAt = at
-    const bytesAt = headerAt + localHeaderBytes + name.length + localExtraBytes(entry)
-    at = bytesAt + entry.size
-    return { entry, name, headerAt, bytesAt }
+    const bytesAt = headerAt + localHeaderBytes + part.name.length + localExtraBytes(part)
+    at = bytesAt + part.size
+    return { ...part, headerAt, bytesAt }
   })
 
   const directoryAt = at
   const placed = withBytes.map((part) => {
     const recordAt = at
-    at += centralRecordBytes + part.name.length + centralExtraBytes(part.entry, part.headerAt)
+    at += centralRecordBytes + part.name.length + centralExtraBytes(part)
     return { ...part, recordAt }
   })
 
   const directory = { start: directoryAt, end: at }
-  const size = at + endLength(placed.length, directory)
+  const comment = Buffer.from(isEncoded ? encodedComment : '')
+  const size = at + endLength(placed.length, directory) + comment.length
   if (!Number.isSafeInteger(size)) throw refused('entries that fit an archive', `${size} bytes`)
-  return { size, entries: placed, directory }
+  return { size, entries: placed, directory, comment }
+}
+
+/** An entry as the archive has it, but for its place. */
+function partOf<Entry extends ZipEntry>(entry: Entry | ZipFolder | ZipLink, isEncoded: boolean) {
+  const path = isEncoded ? encodePath(entry.path) : entry.path
+  if ('link' in entry) {
+    const bytes = isEncoded ? Buffer.from(encodeLink(entry.link)) : pathToBytes(entry.link)
+    const mode = symbolicLink | 0o777
+    const [size, crc] = [bytes.length, crc32(bytes)]
+    return { entry: undefined, name: Buffer.from(path), size, crc32: crc, mode, bytes }
+  }
+  const mode = checkedMode(entry) & 0o777
+  const bytes = Buffer.alloc(0)
+  if ('folder' in entry) {
+    const name = Buffer.from(`${path}/`)
+    return { entry: undefined, name, size: 0, crc32: 0, mode: directoryType | mode, bytes }
+  }
+  const { size, crc32: crc } = checked(entry)
+  return { entry, name: Buffer.from(path), size, crc32: crc, mode: regularFile | mode, bytes }
 }
 
 /** Exactly the bytes of `range` of the archive. An entry that gives other bytes than announced destroys the stream. */
@@ -121,23 +175,22 @@ async function* zipBytes<Entry extends ZipEntry>(
   open: OpenEntry<Entry>,
   range: ZipRange,
 ): AsyncGenerator<Uint8Array> {
-  const { entries, directory, size } = layout
+  const { entries, directory, size, comment } = layout
 
-  for (const placed of from(entries, range.start, (one) => one.bytesAt + one.entry.size)) {
+  for (const placed of from(entries, range.start, (one) => one.bytesAt + one.size)) {
     if (placed.headerAt >= range.end) break
     const { entry, headerAt, bytesAt } = placed
     const header = cut({ start: headerAt, end: bytesAt }, range)
     if (header) yield localHeader(placed).subarray(header.start, header.end)
-    const bytes = cut({ start: bytesAt, end: bytesAt + entry.size }, range)
-    if (bytes) yield* entryBytes(entry, bytes, open)
+    const bytes = cut({ start: bytesAt, end: bytesAt + placed.size }, range)
+    if (!bytes) continue
+    if (entry) yield* entryBytes(entry, bytes, open)
+    else yield placed.bytes.subarray(bytes.start, bytes.end)
   }
 
   if (range.start < directory.end && range.end > directory.start) {
     const recordEnd = (one: PlacedEntry<Entry>) =>
-      one.recordAt +
-      centralRecordBytes +
-      one.name.length +
-      centralExtraBytes(one.entry, one.headerAt)
+      one.recordAt + centralRecordBytes + one.name.length + centralExtraBytes(one)
     for (const placed of from(entries, range.start, recordEnd)) {
       if (placed.recordAt >= range.end) break
       const record = cut({ start: placed.recordAt, end: recordEnd(placed) }, range)
@@ -146,7 +199,7 @@ async function* zipBytes<Entry extends ZipEntry>(
   }
 
   const end = cut({ start: directory.end, end: size }, range)
-  if (end) yield endRecords(entries.length, directory).subarray(end.start, end.end)
+  if (end) yield endRecords(entries.length, directory, comment).subarray(end.start, end.end)
 }
 
 /**
@@ -196,33 +249,36 @@ function cut(part: ZipRange, range: ZipRange): ZipRange | undefined {
   return start < end ? { start: start - part.start, end: end - part.start } : undefined
 }
 
-function localHeader({ entry, name }: PlacedEntry<ZipEntry>): Buffer {
-  const extra = localExtraBytes(entry)
+function localHeader(placed: PlacedEntry): Buffer {
+  const { name, size } = placed
+  const extra = localExtraBytes(placed)
   const bytes = Buffer.alloc(localHeaderBytes + name.length + extra)
   bytes.writeUInt32LE(0x04034b50, 0)
-  writeShared(bytes, 4, extra > 0, entry)
+  writeShared(bytes, 4, extra > 0, placed)
   bytes.writeUInt16LE(name.length, 26)
   bytes.writeUInt16LE(extra, 28)
   name.copy(bytes, localHeaderBytes)
   // In a local header zip64 must hold both sizes.
-  if (extra > 0) writeExtra64(bytes, localHeaderBytes + name.length, [entry.size, entry.size])
+  if (extra > 0) writeExtra64(bytes, localHeaderBytes + name.length, [size, size])
   return bytes
 }
 
-function centralRecord({ entry, name, headerAt }: PlacedEntry<ZipEntry>): Buffer {
-  const extra = centralExtraBytes(entry, headerAt)
+function centralRecord(placed: PlacedEntry): Buffer {
+  const { name, size, mode, headerAt } = placed
+  const extra = centralExtraBytes(placed)
   const bytes = Buffer.alloc(centralRecordBytes + name.length + extra)
   bytes.writeUInt32LE(0x02014b50, 0)
   bytes.writeUInt16LE(madeByUnix | versionNeeded(extra > 0), 4)
-  writeShared(bytes, 6, extra > 0, entry)
+  writeShared(bytes, 6, extra > 0, placed)
   bytes.writeUInt16LE(name.length, 28)
   bytes.writeUInt16LE(extra, 30)
-  bytes.writeUInt32LE(((regularFile | (entry.mode & 0o777)) << 16) >>> 0, 38)
+  const attributes = (mode & typeOfFile) === directoryType ? directoryAttribute : 0
+  bytes.writeUInt32LE(((mode << 16) | attributes) >>> 0, 38)
   bytes.writeUInt32LE(Math.min(headerAt, max32), 42)
   name.copy(bytes, centralRecordBytes)
   if (extra > 0) {
     // In a central record it holds those that did not fit, in this order.
-    const sizes = entry.size >= max32 ? [entry.size, entry.size] : []
+    const sizes = size >= max32 ? [size, size] : []
     const offset = headerAt >= max32 ? [headerAt] : []
     writeExtra64(bytes, centralRecordBytes + name.length, [...sizes, ...offset])
   }
@@ -230,13 +286,18 @@ function centralRecord({ entry, name, headerAt }: PlacedEntry<ZipEntry>): Buffer
 }
 
 /** The fields a local header and a central record have in common; the method stays 0, stored. */
-function writeShared(bytes: Buffer, at: number, zip64: boolean, entry: ZipEntry): void {
+function writeShared(
+  bytes: Buffer,
+  at: number,
+  zip64: boolean,
+  { size, crc32: crc }: PlacedEntry,
+): void {
   bytes.writeUInt16LE(versionNeeded(zip64), at)
   bytes.writeUInt16LE(utf8Names, at + 2)
   bytes.writeUInt16LE(fixedDate, at + 8)
-  bytes.writeUInt32LE(entry.crc32, at + 10)
-  bytes.writeUInt32LE(Math.min(entry.size, max32), at + 14)
-  bytes.writeUInt32LE(Math.min(entry.size, max32), at + 18)
+  bytes.writeUInt32LE(crc, at + 10)
+  bytes.writeUInt32LE(Math.min(size, max32), at + 14)
+  bytes.writeUInt32LE(Math.min(size, max32), at + 18)
 }
 
 function writeExtra64(bytes: Buffer, at: number, values: number[]): void {
@@ -247,10 +308,10 @@ function writeExtra64(bytes: Buffer, at: number, values: number[]): void {
   })
 }
 
-function endRecords(count: number, directory: ZipRange): Buffer {
+function endRecords(count: number, directory: ZipRange, comment: Buffer): Buffer {
   const length = endLength(count, directory)
   const size = directory.end - directory.start
-  const bytes = Buffer.alloc(length)
+  const bytes = Buffer.alloc(length + comment.length)
   if (length > endBytes) {
     bytes.writeUInt32LE(0x06064b50, 0)
     bytes.writeBigUInt64LE(BigInt(end64Bytes - 12), 4)
@@ -270,16 +331,18 @@ function endRecords(count: number, directory: ZipRange): Buffer {
   bytes.writeUInt16LE(Math.min(count, max16), at + 10)
   bytes.writeUInt32LE(Math.min(size, max32), at + 12)
   bytes.writeUInt32LE(Math.min(directory.start, max32), at + 16)
+  bytes.writeUInt16LE(comment.length, at + 20)
+  comment.copy(bytes, length)
   return bytes
 }
 
 const versionNeeded = (zip64: boolean): number => (zip64 ? 45 : 20)
 
 // All ones mean "see zip64": a value that is all ones needs it already.
-const localExtraBytes = (entry: ZipEntry): number => (entry.size >= max32 ? 4 + 16 : 0)
+const localExtraBytes = ({ size }: { size: number }): number => (size >= max32 ? 4 + 16 : 0)
 
-function centralExtraBytes(entry: ZipEntry, headerAt: number): number {
-  const values = (entry.size >= max32 ? 2 : 0) + (headerAt >= max32 ? 1 : 0)
+function centralExtraBytes({ size, headerAt }: { size: number; headerAt: number }): number {
+  const values = (size >= max32 ? 2 : 0) + (headerAt >= max32 ? 1 : 0)
   return values === 0 ? 0 : 4 + values * 8
 }
 
@@ -288,35 +351,50 @@ function endLength(count: number, { start, end }: ZipRange): number {
   return (zip64 ? end64Bytes + locator64Bytes : 0) + endBytes
 }
 
-function refusePaths(paths: string[]): void {
-  const files = new Set<string>()
-  for (const path of paths) {
+function refusePaths(entries: readonly { path: string }[]): void {
+  const all = new Set<string>()
+  /** Those that nothing can be in. */
+  const ends = new Set<string>()
+  for (const entry of entries) {
+    const { path } = entry
     const parts = path.split('/')
     const unsafe =
       parts.some((part) => part === '' || part === '.' || part === '..') ||
-      /[\\\0]|^[a-z]:/i.test(path) ||
-      !path.isWellFormed() ||
-      Buffer.byteLength(path) > max16
-    if (unsafe) throw refused('a relative path without `..`, `\\` or empty parts', show(path))
-    if (files.has(path)) throw refused('each path once', `${show(path)} twice`)
-    files.add(path)
+      path.includes('\0') ||
+      !isWholePath(path) ||
+      isTooLong(path, 'folder' in entry)
+    if (unsafe) throw refused('a relative path without `..` or empty parts', show(path))
+    if (all.has(path)) throw refused('each path once', `${show(path)} twice`)
+    all.add(path)
+    if (!('folder' in entry)) ends.add(path)
   }
-  for (const path of paths) {
+  for (const path of all) {
     for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
-      if (files.has(path.slice(0, at))) {
+      if (ends.has(path.slice(0, at))) {
         throw refused('a path to be a file or a folder', `${show(path.slice(0, at))} as both`)
       }
     }
   }
 }
 
+/** Whether a name is more than a zip can say; one byte becomes three at most. */
+function isTooLong(path: string, isFolder: boolean): boolean {
+  const most = max16 - (isFolder ? 1 : 0)
+  const bytes = Buffer.byteLength(path)
+  return bytes > most || (!isPlainPath(path) && Buffer.byteLength(encodePath(path)) > most)
+}
+
 function checked<Entry extends ZipEntry>(entry: Entry): Entry {
-  const { path, size, crc32, mode } = entry
+  const { path, size, crc32 } = entry
   if (!Number.isSafeInteger(size) || size < 0)
     throw refused('a size', `${show(size)} for ${show(path)}`)
   if (crc32 >>> 0 !== crc32) throw refused('a CRC-32', `${show(crc32)} for ${show(path)}`)
-  if (!Number.isSafeInteger(mode)) throw refused('a mode', `${show(mode)} for ${show(path)}`)
   return entry
+}
+
+function checkedMode({ path, mode }: { path: string; mode: number }): number {
+  if (!Number.isSafeInteger(mode)) throw refused('a mode', `${show(mode)} for ${show(path)}`)
+  return mode
 }
 
 function refused(expected: string, came: string): ChapkitError {

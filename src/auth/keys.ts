@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { toError } from '../errors.ts'
+import { decodeText } from '../kernel/text.ts'
 import type { AuthSpec } from './options.ts'
 
 /** Keys that are shorter can be guessed. */
@@ -55,7 +56,6 @@ async function findKeys(
 
 function fromLines(text: string, file: string): Found[] {
   return text
-    .replace(/^\uFEFF/, '')
     .split(/\r\n|\n|\r/)
     .map((line, at) => ({ key: line.trim(), place: `line ${at + 1} of ${file}` }))
     .filter(({ key }) => key !== '' && !key.startsWith('#'))
@@ -75,7 +75,9 @@ async function readKeyFile(path: string): Promise<string> {
     const status = await stat(path)
     if (!status.isFile()) throw new Error('it is no regular file')
     if (status.size > maxFileBytes) throw new Error(`it has more than ${maxFileBytes} bytes`)
-    return await readFile(path, 'utf8')
+    const decoded = decodeText(await readFile(path))
+    if ('problem' in decoded) throw new Error(`it ${decoded.problem}`)
+    return decoded.text
   } catch (error) {
     throw new Error(
       `The file of API keys ${path}, which withAuth() names, cannot be read: ${toError(error).message}`,

@@ -83,7 +83,12 @@ export function createBlobs({
       yield* head
       yield* chunks
     })()
-    return { ...(await store.put(whole, options)), inline: null }
+    try {
+      return { ...(await store.put(whole, options)), inline: null }
+    } finally {
+      // A store that fails before it reads leaves the source open.
+      await chunks.return(undefined)
+    }
   }
 
   async function stage(

@@ -1,4 +1,5 @@
 import { parse } from 'yaml'
+import { decodeText } from '../kernel/text.ts'
 import { CommandError } from './exit.ts'
 import { readInput } from './files.ts'
 
@@ -19,7 +20,14 @@ async function readOne(text: string): Promise<ConfigData> {
   const assigned = readAssignment(text)
   if (assigned) return { [assigned.key]: assigned.value }
   const bytes = await readInput(text)
-  return toObject(new TextDecoder().decode(bytes), text)
+  return toObject(readText(bytes, text), text)
+}
+
+/** The text of a file that somebody has written. Throws what is wrong with it. */
+export function readText(bytes: Uint8Array, name: string): string {
+  const decoded = decodeText(bytes)
+  if ('problem' in decoded) throw new CommandError(`${name} ${decoded.problem}`)
+  return decoded.text
 }
 
 /** `key=value`; undefined for anything else. */

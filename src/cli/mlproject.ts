@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { decodeText } from '../kernel/text.ts'
 import {
   type CommandOptions,
   MlProjectError,
@@ -51,12 +52,9 @@ function readText(path: string, name: string): string {
   if (!statSync(path).isFile()) throw new MlProjectError([`${name} is not a file`])
   if (statSync(path).size > maximumBytes)
     throw new MlProjectError([`${name} has more than ${maximumBytes} bytes`])
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error
-    throw new MlProjectError([`${name} is not in UTF-8`])
-  }
+  const decoded = decodeText(readFileSync(path))
+  if ('problem' in decoded) throw new MlProjectError([`${name} ${decoded.problem}`])
+  return decoded.text
 }
 
 function toLine(file: string, { line, path, text }: Finding): string {

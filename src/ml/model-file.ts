@@ -1,4 +1,4 @@
-import type { ManifestEntry } from '../artifact/schema.ts'
+import { type FileEntry, isFileEntry, type ManifestEntry } from '../artifact/schema.ts'
 import type { StagedBlob } from '../blob/blobs.ts'
 import type { FrameFacts } from './run.ts'
 
@@ -11,12 +11,12 @@ export const configFile = 'config.yml'
 const fileMode = 0o644
 
 /** A file of a workspace that is a blob as it is. */
-export function fileEntry(path: string, staged: Omit<StagedBlob, 'inline'>): ManifestEntry {
+export function fileEntry(path: string, staged: Omit<StagedBlob, 'inline'>): FileEntry {
   return { path, mode: fileMode, size: staged.size, crc32: staged.crc32, sha256: staged.hash }
 }
 
 /** A file of a workspace that is a frame, written as CSV when somebody reads it. */
-export function csvEntry(path: string, frameHash: string, { csv }: FrameFacts): ManifestEntry {
+export function csvEntry(path: string, frameHash: string, { csv }: FrameFacts): FileEntry {
   return { path, mode: fileMode, ...csv, sha256: frameHash, derive: 'csv' }
 }
 
@@ -26,6 +26,6 @@ export async function configYaml(config: unknown): Promise<Uint8Array> {
   return Buffer.from(stringify(config, { sortMapEntries: true }))
 }
 
-export function findModel(entries: readonly ManifestEntry[]): ManifestEntry | undefined {
-  return entries.find((entry) => entry.path === modelFile)
+export function findModel(entries: readonly ManifestEntry[]): FileEntry | undefined {
+  return entries.filter(isFileEntry).find((entry) => entry.path === modelFile)
 }

@@ -1,6 +1,11 @@
 import type { Artifacts } from '../artifact/artifacts.ts'
 import { manifestBytes, readManifest, zipSize } from '../artifact/manifest.ts'
-import { frameMediaType, type ManifestEntry, workspaceMediaType } from '../artifact/schema.ts'
+import {
+  type FileEntry,
+  frameMediaType,
+  isFileEntry,
+  workspaceMediaType,
+} from '../artifact/schema.ts'
 import type { ArtifactRow } from '../artifact/store.ts'
 import type { Blobs } from '../blob/blobs.ts'
 import type { Queries } from '../db/tables.ts'
@@ -39,9 +44,9 @@ const trainingsKept = 100
 interface Training {
   config: Record<string, unknown>
   configId: string
-  model: ManifestEntry
+  model: FileEntry
   /** The file of its config, and what that has as `prediction_periods`. */
-  configFile: ManifestEntry | undefined
+  configFile: FileEntry | undefined
   periods: unknown
 }
 
@@ -77,11 +82,11 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
   })
 
   /** The GeoJSON of a run as a file of its workspace, if it has one. */
-  async function geoFile(geo: string | null): Promise<ManifestEntry[]> {
+  async function geoFile(geo: string | null): Promise<FileEntry[]> {
     return geo === null ? [] : [fileEntry('geo.json', { hash: geo, ...(await blobs.facts(geo)) })]
   }
 
-  async function workspace(entries: ManifestEntry[]) {
+  async function workspace(entries: FileEntry[]) {
     const staged = await blobs.stage(manifestBytes({ entries }))
     const size = zipSize(entries)
     return { staged, kind: 'workspace' as const, type: workspaceMediaType, size }
@@ -156,7 +161,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
 
   async function readTraining(row: ArtifactRow): Promise<Training> {
     const lineage = JSON.parse(row.lineage ?? '{}') as TrainingLineage
-    const all = await readManifest(blobs, row.content_hash ?? '')
+    const all = (await readManifest(blobs, row.content_hash ?? '')).filter(isFileEntry)
     const model = findModel(all)
     if (!model) throw new Error(`Training artifact ${row.id} has no model file in its workspace`)
     const { metadata: trained } = JSON.parse(row.data) as { metadata: { config_id: string } }

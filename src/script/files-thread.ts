@@ -2,6 +2,8 @@ import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import * as files from './files.ts'
 import { endProcesses } from './leftovers.ts'
+import { listProject, listRun } from './listing.ts'
+import { FilesError } from './trouble.ts'
 
 // The program of a thread for files: one task in, one result out, in the order in which they come.
 
@@ -10,9 +12,10 @@ const niceness = 10
 
 /** What the thread can be asked for. */
 export const tasks = {
-  listProject: files.listProject,
-  listRun: files.listRun,
+  listProject,
+  listRun,
   place: files.place,
+  placeInputs: files.placeInputs,
   placeProject: files.placeProject,
   placeFrame: files.placeFrame,
   readPrediction: files.readPrediction,
@@ -47,7 +50,7 @@ parentPort?.on('message', ({ id, name, input }: Task) => {
     result = { id, output: tasks[name](input as never) }
   } catch (error) {
     const { message, code, path } = error as NodeJS.ErrnoException
-    const isOurs = error instanceof files.FilesError
+    const isOurs = error instanceof FilesError
     result = { id, error: { message, code, path, isOurs } }
   }
   parentPort?.postMessage(result)

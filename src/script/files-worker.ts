@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import { FilesError } from './files.ts'
 import type { Task, TaskResult, Tasks, ThreadError } from './files-thread.ts'
+import { FilesError } from './trouble.ts'
 
 export type FilesWorker = ReturnType<typeof createFilesWorker>
 

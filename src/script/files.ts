@@ -2,150 +2,128 @@ import {
   chmodSync,
   constants,
   copyFileSync,
-  type Dirent,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  realpathSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { parseCsv, writeCsv } from '../data/csv.ts'
 import { decodeCsv } from '../data/csv-file.ts'
 import type { FrameJson } from '../data/frame.ts'
 import { canonicalFrameText } from '../data/frame-json.ts'
 import { ChapkitError, toError } from '../errors.ts'
+import { pathFromBytes, pathToBytes, systemPath } from '../kernel/path.ts'
 import { factsOf } from '../ml/facts.ts'
 import { checkForecast } from '../ml/forecast.ts'
 import type { BytesSource, FrameFacts } from '../ml/run.ts'
 import type { Adapters } from '../ml/runner.ts'
 import { type Adapted, adaptFrame } from './adapters.ts'
-import { leftByRun, projectRules } from './ignore.ts'
+import { type FoundFile, look, type Tree, usualFolderMode } from './found.ts'
+import { FilesError } from './trouble.ts'
 
 /*
  * What is done with the folders of scripts, step by step without waiting: run in a thread, where nobody else has to wait.
  */
 
-/** A file as it was found. `stamp` differs as soon as anything was written to it. */
-export interface FoundFile {
-  path: string
-  mode: number
-  size: number
-  stamp: string
-}
-
-/** More than a project, or what a run leaves behind, may have. */
-const maximumFiles = 50_000
 /** Beyond this size a file is copied by the system. */
 const largeBytes = 1024 * 1024
 /** Bytes of a prediction that is read. */
 const maximumOutput = 512 * 1024 * 1024
 
-/** A failure that its reader can do something about, told as it is. */
-export class FilesError extends Error {}
-
-/** The files of a project, without those that its rules leave out and those in `except` or below. Links are followed. */
-export function listProject({
-  root,
-  except,
-}: {
-  root: string
-  except: readonly string[]
-}): FoundFile[] {
-  const rules = projectRules(root)
-  const found: FoundFile[] = []
-  if (real(root) === undefined) throw new FilesError('The folder of the project is not there')
-  const hidden = new Set(except.map((path) => join(real(dirname(path)) ?? '', basename(path))))
-
-  function walk(folder: string, above: readonly string[]) {
-    const at = join(root, folder)
-    const here = real(at)
-    // A link that leads back up would never end.
-    if (here === undefined || above.includes(here) || (folder !== '' && hidden.has(here))) return
-    rules.enter(folder)
-    for (const entry of inOrder(readdirSync(at, { withFileTypes: true }))) {
-      const path = folder === '' ? entry.name : `${folder}/${entry.name}`
-      const kind = kindOf(join(root, path), entry)
-      if (kind === 'folder') {
-        if (!rules.ignored(`${path}/`)) walk(path, [...above, here])
-      } else if (kind === 'file' && !hidden.has(join(here, entry.name)) && !rules.ignored(path))
-        found.push(look(root, path, true))
-      if (found.length > maximumFiles) {
-        throw new FilesError(
-          `Expected at most ${maximumFiles} files in the project; name what does not belong to the model in .chapkitignore`,
-        )
-      }
-    }
-  }
-  walk('', [])
-  return found
-}
-
-/** The files that a run has left in its folder. Links are left out: what they lead to is not its own. */
-export function listRun({ folder, maximumBytes }: { folder: string; maximumBytes: number }) {
-  const found: FoundFile[] = []
-  const links: string[] = []
-  let bytes = 0
-
-  function walk(below: string) {
-    for (const entry of readdirSync(join(folder, below), { withFileTypes: true })) {
-      const path = below === '' ? entry.name : `${below}/${entry.name}`
-      if (entry.isDirectory()) {
-        if (!leftByRun(`${path}/`)) walk(path)
-      } else if (entry.isSymbolicLink()) links.push(path)
-      else if (entry.isFile() && !leftByRun(path)) {
-        const file = look(folder, path, false)
-        bytes += file.size
-        found.push(file)
-      }
-      if (found.length > maximumFiles)
-        throw new FilesError(`Expected at most ${maximumFiles} files in the folder of a run`)
-    }
-  }
-  walk('')
-  if (bytes > maximumBytes) {
-    throw new FilesError(
-      `Expected at most ${maximumBytes} bytes in the folder of a run, got ${bytes}; remove what the prediction does not need at the end of the script`,
-    )
-  }
-  return { found, links }
-}
+/** Bytes, or the file that has them. */
+type PlacedSource = BytesSource | { path: string | Buffer }
 
 /** A file that a run finds in its folder. */
 export interface PlacedFile {
   path: string
   mode: number
-  source: BytesSource
+  source: PlacedSource
   /** The source is a frame, and the file is to be CSV. */
   derive?: 'csv'
 }
 
-/** Copies files to a folder, which need not be there; answers how they were found then. Never makes links. */
-export function place({ folder, files }: { folder: string; files: readonly PlacedFile[] }) {
-  const made = new Set<string>()
-  return files.map(({ path, mode, source, derive }): FoundFile => {
-    const target = join(folder, path)
-    const parent = dirname(target)
-    if (!made.has(parent)) {
-      mkdirSync(parent, { recursive: true })
-      made.add(parent)
-    }
+/**
+ * Makes files, folders and links in a folder, which need not be there; answers how the files were found then. Folders get
+ * their rights last, as they may be those of nobody.
+ */
+export function place({
+  folder,
+  files,
+  folders = [],
+  links = [],
+}: { folder: string; files: readonly PlacedFile[] } & Partial<
+  Omit<Tree<never>, 'files'>
+>): FoundFile[] {
+  const ensure = createEnsure(folder)
+  const placed = files.map(({ path, mode, source, derive }): FoundFile => {
+    ensure(parentOf(path))
+    const target = systemPath(folder, path)
     if (derive) writeFileSync(target, writeCsv(readFrame(source)), { mode })
     else if ('bytes' in source) writeFileSync(target, source.bytes, { mode })
     else copy(source.path, target)
     chmodSync(target, mode)
     return look(folder, path, false)
   })
+  for (const { path, link } of links) {
+    ensure(parentOf(path))
+    symlinkSync(link.isWellFormed() ? link : pathToBytes(link), systemPath(folder, path))
+  }
+  for (const { path } of folders) ensure(path)
+  // The inner ones first: their place may not be reached later.
+  for (const { path, mode } of folders.toSorted((a, b) => (a.path < b.path ? 1 : -1)))
+    chmodSync(systemPath(folder, path), mode)
+  return placed
+}
+
+/** Makes folders below one, and remembers those that are there. */
+function createEnsure(root: string): (path: string) => void {
+  const made = new Set<string>()
+  return function ensure(path) {
+    if (made.has(path)) return
+    made.add(path)
+    if (path === '') {
+      mkdirSync(root, { recursive: true })
+      return
+    }
+    ensure(parentOf(path))
+    const at = systemPath(root, path)
+    try {
+      mkdirSync(at)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      return
+    }
+    // Whatever the umask of the service is.
+    chmodSync(at, usualFolderMode)
+  }
+}
+
+const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
+
+/** Puts the inputs of a run into its folder, in the place of whatever has their names there. */
+export function placeInputs({
+  folder,
+  files,
+}: {
+  folder: string
+  files: readonly PlacedFile[]
+}): FoundFile[] {
+  // Also a link, which would be written through, and a file that may not be written.
+  for (const { path } of files) rmSync(systemPath(folder, path), { recursive: true, force: true })
+  return place({ folder, files })
 }
 
 /**
  * A copy, never a link. What the system copies it gives its place on the disk at once; what is written may be gone again before
  * it gets there, as most small files of a run are. Where large ones can share blocks until one side changes, they do.
  */
-function copy(from: string, to: string): void {
+function copy(from: string | Buffer, to: string | Buffer): void {
   if (statSync(from).size <= largeBytes) writeFileSync(to, readFileSync(from))
   else copyFileSync(from, to, constants.COPYFILE_FICLONE)
 }
@@ -155,16 +133,19 @@ export function placeProject({
   root,
   folder,
   files,
+  folders,
 }: {
   root: string
   folder: string
-  files: readonly FoundFile[]
-}): FoundFile[] | false {
+} & Omit<Tree<FoundFile>, 'links'>): FoundFile[] | false {
   const isSame = () => files.every(({ path, stamp }) => look(root, path, true).stamp === stamp)
   try {
     const placed = place({
       folder,
-      files: files.map(({ path, mode }) => ({ path, mode, source: { path: join(root, path) } })),
+      folders,
+      files: files.map(({ path, mode }) => ({
+        ...{ path, mode, source: { path: systemPath(root, path) } },
+      })),
     })
     return isSame() && placed
   } catch (error) {
@@ -191,7 +172,7 @@ export function placeFrame({
   const json = readFrame(frame)
   const { frame: adapted, missing } = toAdapted(path, json, adapters)
   const bytes = Buffer.from(writeCsv(adapted))
-  const [file] = place({ folder, files: [{ path, mode: 0o644, source: { bytes } }] })
+  const [file] = placeInputs({ folder, files: [{ path, mode: 0o644, source: { bytes } }] })
   return { file: file!, facts: factsOf(json, covariates), missing }
 }
 
@@ -204,7 +185,7 @@ function toAdapted(path: string, frame: FrameJson, adapters: Adapters): Adapted 
   }
 }
 
-function readFrame(source: BytesSource): FrameJson {
+function readFrame(source: PlacedSource): FrameJson {
   const bytes = 'bytes' in source ? source.bytes : readFileSync(source.path)
   return JSON.parse(
     Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(),
@@ -260,48 +241,35 @@ function parsePrediction(path: string, bytes: Buffer): FrameJson {
   }
 }
 
+/** Removes a folder with all that a script may have made of it. */
 export function remove({ path }: { path: string }): void {
-  // A script may have taken away the right to change its folders.
+  const all = () => rmSync(path, { recursive: true, force: true, maxRetries: 3 })
   try {
-    rmSync(path, { recursive: true, force: true, maxRetries: 3 })
+    all()
   } catch {
-    unlock(path)
-    rmSync(path, { recursive: true, force: true, maxRetries: 3 })
+    makeRemovable(path)
+    all()
   }
 }
 
-function unlock(folder: string): void {
-  chmodSync(folder, 0o700)
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) unlock(join(folder, entry.name))
+/** Beyond this a part of a folder is moved up: the system takes paths of less than 4096 bytes. */
+const longPath = 2048
+
+/** A script may have taken away the right to change its folders, or made them deeper than a path can say. */
+function makeRemovable(root: string): void {
+  let moved = 0
+  const pending = ['']
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    let at = systemPath(root, path)
+    chmodSync(at, 0o700)
+    if (at.length > root.length + longPath) {
+      path = `moved-${process.pid}-${moved++}`
+      renameSync(at, systemPath(root, path))
+      at = systemPath(root, path)
+    }
+    for (const entry of readdirSync(at, { withFileTypes: true, encoding: 'buffer' })) {
+      const name = pathFromBytes(entry.name)
+      if (entry.isDirectory()) pending.push(path === '' ? name : `${path}/${name}`)
+    }
   }
 }
-
-function look(root: string, path: string, follow: boolean): FoundFile {
-  const file = join(root, path)
-  const stat = follow ? statSync(file, { bigint: true }) : lstatSync(file, { bigint: true })
-  return {
-    path,
-    mode: Number(stat.mode & 0o777n),
-    size: Number(stat.size),
-    stamp: `${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`,
-  }
-}
-
-function kindOf(path: string, entry: Dirent): 'file' | 'folder' | undefined {
-  if (entry.isFile()) return 'file'
-  if (entry.isDirectory()) return 'folder'
-  if (!entry.isSymbolicLink()) return undefined
-  const stat = statSync(path, { throwIfNoEntry: false })
-  return stat?.isFile() ? 'file' : stat?.isDirectory() ? 'folder' : undefined
-}
-
-function real(path: string): string | undefined {
-  try {
-    return realpathSync(path)
-  } catch {
-    return undefined
-  }
-}
-
-const inOrder = (entries: Dirent[]) => entries.sort((a, b) => (a.name < b.name ? -1 : 1))

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { FoundFile } from './files.ts'
 import type { FilesWorker } from './files-worker.ts'
+import type { FoundFile } from './found.ts'
 import { spreadFolders } from './spread.ts'
 
 /** What a folder was to be filled with is no longer as it was. */

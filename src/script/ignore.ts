@@ -1,19 +1,20 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs'
 import ignore from 'ignore'
+import { showPath, systemPath } from '../kernel/path.ts'
+import { decodeText } from '../kernel/text.ts'
+import { FilesError } from './trouble.ts'
 
 /*
  * Which files of a project belong to a model, in the syntax of `.gitignore`. Some never do; others may be brought back by a
  * line such as `!build/` in `.chapkitignore`.
  */
 
-/** What could be a secret, or the data of a service. */
-const never = [
+/** What could be a secret. */
+const secrets = [
   '.env',
   '.env.*',
   '!.env.example',
   '*.pem',
-  '*.key',
   '*.p12',
   '*.pfx',
   'id_rsa*',
@@ -25,6 +26,12 @@ const never = [
   '.ssh/',
   '.aws/',
   '.git/',
+]
+
+/** What could be a secret, or the data of a service. */
+const never = [
+  ...secrets,
+  '*.key',
   '*.db',
   '*.sqlite',
   '*.sqlite3',
@@ -68,7 +75,7 @@ export type Ignored = (path: string) => boolean
 /** The rules of a project: ours, then those of each `.gitignore`, deeper ones later, then those of `.chapkitignore`. */
 export function projectRules(root: string): { enter(folder: string): void; ignored: Ignored } {
   const secret = ignore().add(never)
-  const own = readRules(root, '.chapkitignore')
+  const own = readRules(root, '', '.chapkitignore')
   const theirs: string[] = []
   // One list of all rules: whether a folder is in decides for the files in it, wherever its rule stands.
   const together = () => ignore().add(chaff).add(theirs).add(own)
@@ -77,7 +84,7 @@ export function projectRules(root: string): { enter(folder: string): void; ignor
   return {
     /** Takes in the rules of a folder before its files are asked about. */
     enter(folder) {
-      const added = readRules(join(root, folder), '.gitignore')
+      const added = readRules(root, folder, '.gitignore')
       if (added.length === 0) return
       theirs.push(...added.map((rule) => below(folder, rule)))
       rules = together()
@@ -93,21 +100,56 @@ function below(folder: string, rule: string): string {
   const [, not = '', pattern = ''] = /^(!?)(.*)$/.exec(rule) ?? []
   // Without a slash but at its end a rule holds at any depth.
   const isAnchored = /\/./.test(pattern)
-  return isAnchored
-    ? `${not}/${folder}/${pattern.replace(/^\//, '')}`
-    : `${not}/${folder}/**/${pattern}`
+  // The folder is a name, not a pattern.
+  const at = folder.replace(/[\\*?[\]!# ]/g, '\\$&')
+  return isAnchored ? `${not}/${at}/${pattern.replace(/^\//, '')}` : `${not}/${at}/**/${pattern}`
 }
 
-const ranLeft = ignore().add([...never.filter((rule) => rule !== '*.key'), '__pycache__/', '*.pyc'])
+const ofSecrets = ignore().add(secrets)
+const ofTools = ignore().add(['__pycache__/', '*.pyc'])
 
-/** What a command may leave in its folder that is not kept. */
-export const leftByRun: Ignored = (path) => ranLeft.ignores(path)
+/** What a command may leave in its folder that is not kept. Databases are: a command makes its own. */
+export const isSecret: Ignored = (path) => ofSecrets.ignores(path)
+export const isLeftByTools: Ignored = (path) => ofTools.ignores(path)
 
-function readRules(folder: string, name: string): string[] {
+/** More than anybody writes by hand. */
+const maximumBytes = 1024 * 1024
+
+/**
+ * The rules in a file; none when there is no such file. One that cannot be read is refused: taken for empty, it would make
+ * secrets a part of every model.
+ */
+function readRules(root: string, folder: string, name: string): string[] {
+  const path = folder === '' ? name : `${folder}/${name}`
+  const decoded = decodeText(readWhole(root, path))
+  if ('problem' in decoded) throw refused(path, decoded.problem)
+  const lines = decoded.text.split(/\r\n?|\n/)
+  return lines.filter((line) => line.trim() !== '' && !line.startsWith('#'))
+}
+
+function readWhole(root: string, path: string): Uint8Array {
+  const at = systemPath(root, path)
+  // Looked at before it is opened: a pipe would wait for somebody to write.
+  if (!lstatSync(at, { throwIfNoEntry: false })) return new Uint8Array()
+  let file: number | undefined
   try {
-    const lines = readFileSync(join(folder, name), 'utf8').split(/\r?\n/)
-    return lines.filter((line) => line.trim() !== '' && !line.startsWith('#'))
-  } catch {
-    return []
+    file = openSync(at, constants.O_RDONLY | constants.O_NONBLOCK)
+    const stat = fstatSync(file)
+    if (stat.isDirectory()) throw refused(path, 'is a folder; rename it')
+    if (!stat.isFile()) throw refused(path, 'is no ordinary file; replace it by one')
+    if (stat.size > maximumBytes)
+      throw refused(path, `has more than ${maximumBytes} bytes; is it a list of rules?`)
+    return readFileSync(file)
+  } catch (error) {
+    if (error instanceof FilesError) throw error
+    const { code } = error as NodeJS.ErrnoException
+    throw refused(path, `cannot be read (${code}); give the service the right, or remove it`)
+  } finally {
+    if (file !== undefined) closeSync(file)
   }
 }
+
+const refused = (path: string, problem: string) =>
+  new FilesError(
+    `The ignore file ${showPath(path)} ${problem}. Nothing is copied before: what it names could become part of a model`,
+  )

@@ -1,12 +1,14 @@
 import type { JobOutcome } from '../job/dispatcher.ts'
-import { FilesError } from './files.ts'
 import type { CommandEnd } from './process.ts'
-import { toTrouble } from './trouble.ts'
+import { FilesError, toTrouble } from './trouble.ts'
+import { skippedLine, type Workspace } from './workspace.ts'
 
 /** Characters of the end of the output that a failed job tells. */
 const tailLength = 2000
 /** How long a job waits when the machine has no room for a process. */
 const noProcessPauseMs = 2000
+/** Files that an error names. */
+const namedFiles = 5
 
 /** A failure that its author can do something about becomes the job's; what the system says goes on to whoever asked. */
 export async function handled(work: () => Promise<JobOutcome>): Promise<JobOutcome> {
@@ -33,4 +35,18 @@ export function tell(command: string, { failure, exitCode, stderr, stdout }: Com
   const said = stderr.trim() || (exitCode === null ? '' : stdout.trim())
   const end = said.slice(-tailLength)
   return `${command} ${failure}${end === '' ? '' : `:\n${end}`}`
+}
+
+/** Why what a command has left is not all that it made, although it ended well; null when it is. */
+export function tellUnstored(
+  command: string,
+  { gone, skipped }: Pick<Workspace, 'gone' | 'skipped'>,
+): string | null {
+  const ended = `${command} ended with exit code 0`
+  if (gone !== null) return `${ended}, but its folder is gone: ${gone}`
+  const lost = skipped.filter(({ isLoss }) => isLoss)
+  if (lost.length === 0) return null
+  const named = lost.slice(0, namedFiles).map(skippedLine).join('; ')
+  const more = lost.length > namedFiles ? `; and ${lost.length - namedFiles} more` : ''
+  return `${ended}, but not all that it left can be stored; the rest is kept. ${named}${more}`
 }

@@ -1,13 +1,14 @@
 import { createReadStream } from 'node:fs'
-import { join } from 'node:path'
 import { keepManifest, manifestBytes } from '../artifact/manifest.ts'
-import type { ManifestEntry } from '../artifact/schema.ts'
+import type { FileEntry, ManifestEntry } from '../artifact/schema.ts'
 import type { Blobs, StagedBlob } from '../blob/blobs.ts'
 import { sha256 } from '../blob/blobs.ts'
 import type { Database } from '../db/database.ts'
-import { FilesError, type FoundFile } from './files.ts'
+import { systemPath } from '../kernel/path.ts'
 import type { FilesWorker } from './files-worker.ts'
 import { ContentChanged, type Filling } from './folders.ts'
+import type { ProjectListing, Skipped } from './listing.ts'
+import { FilesError } from './trouble.ts'
 
 export interface ProjectDeps {
   root: string
@@ -24,6 +25,8 @@ export interface StoredProject {
   hash: string
   entries: ManifestEntry[]
   filling: Filling
+  /** What is not copied, though no rule says so. */
+  skipped: Skipped[]
 }
 
 /** How often a project is looked at anew when it changes while it is copied. */
@@ -34,12 +37,12 @@ const bytesPerWrite = 1024 * 1024
 /** The files that a model is made of, kept once by content; what its author changes is there with the next training. */
 export function createProject({ root, except, worker, blobs, database }: ProjectDeps) {
   /** What is known of files that have not changed since. */
-  let known = new Map<string, { stamp: string; entry: ManifestEntry }>()
+  let known = new Map<string, { stamp: string; entry: FileEntry }>()
   let stored: string | undefined
 
   /** Stores the files under the name of a job, which keeps them until a training does. */
-  async function store(files: readonly FoundFile[], job: string): Promise<StoredProject> {
-    const entries: ManifestEntry[] = []
+  async function store(listing: ProjectListing, job: string): Promise<StoredProject> {
+    const entries: FileEntry[] = []
     const seen: typeof known = new Map()
     let fresh: StagedBlob[] = []
     let bytes = 0
@@ -50,14 +53,14 @@ export function createProject({ root, except, worker, blobs, database }: Project
       if (staged.length > 0)
         await database.write((tx) => blobs.keep(tx, `job:${job}`, staged), { durable: false })
     }
-    for (const { path, mode, stamp } of files) {
+    for (const { path, mode, stamp } of listing.files) {
       const old = known.get(path)
       if (old?.stamp === stamp) {
         seen.set(path, old)
         entries.push(old.entry)
         continue
       }
-      const staged = await blobs.stage(createReadStream(join(root, path)))
+      const staged = await blobs.stage(createReadStream(systemPath(root, path)))
       const entry = {
         ...{ path, mode, size: staged.size, crc32: staged.crc32 },
         sha256: staged.hash,
@@ -69,7 +72,8 @@ export function createProject({ root, except, worker, blobs, database }: Project
       if (bytes >= bytesPerWrite) await write()
     }
     await write()
-    const manifest = manifestBytes({ entries })
+    const all = [...entries, ...listing.folders]
+    const manifest = manifestBytes({ entries: all })
     const hash = sha256(manifest)
     if (hash !== stored) {
       const staged = await blobs.stage(manifest)
@@ -81,13 +85,13 @@ export function createProject({ root, except, worker, blobs, database }: Project
     }
     known = seen
     stored = hash
-    return { hash, entries, filling: toFilling(hash, files) }
+    return { hash, entries: all, filling: toFilling(hash, listing), skipped: listing.skipped }
   }
 
-  const toFilling = (key: string, files: readonly FoundFile[]): Filling => ({
+  const toFilling = (key: string, { files, folders }: ProjectListing): Filling => ({
     key,
     async fill(by, folder) {
-      const placed = await by.run('placeProject', { root, folder, files })
+      const placed = await by.run('placeProject', { root, folder, files, folders })
       if (placed === false) throw new ContentChanged()
       return placed
     },
@@ -95,7 +99,7 @@ export function createProject({ root, except, worker, blobs, database }: Project
 
   /** Lists the project and gives it to `use`, again when it turns out to have changed meanwhile. */
   async function whileStill<Result>(
-    use: (files: readonly FoundFile[]) => Promise<Result>,
+    use: (listing: ProjectListing) => Promise<Result>,
   ): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -119,14 +123,17 @@ export function createProject({ root, except, worker, blobs, database }: Project
     root,
 
     /**
-     * Stores the project as it is now and gives it to `use`, again when it turns out to have changed meanwhile. Throws a
-     * `FilesError` when it cannot be read, or never stands still.
+     * Stores the project as it is now and gives it to `use`, again when it turns out to have changed meanwhile: `use` copies it,
+     * and does nothing else. Throws a `FilesError` when it cannot be read, or never stands still.
      */
     use: <Result>(job: string, use: (project: StoredProject) => Promise<Result>): Promise<Result> =>
-      whileStill(async (files) => use(await store(files, job))),
+      whileStill(async (listing) => use(await store(listing, job))),
 
     /** As `use`, without storing it: what a folder is filled with to have a copy. */
     copy: <Result>(use: (filling: Filling) => Promise<Result>): Promise<Result> =>
-      whileStill((files) => use(toFilling(sha256(Buffer.from(JSON.stringify(files))), files))),
+      whileStill(({ files, folders, ...rest }) => {
+        const key = sha256(Buffer.from(JSON.stringify({ files, folders })))
+        return use(toFilling(key, { files, folders, ...rest }))
+      }),
   }
 }

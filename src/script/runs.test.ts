@@ -1,6 +1,17 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { testWith } from '../../test/setup/needs.ts'
 import { counting, makeFolder, startScripts, train } from './fixtures/project.ts'
 import { findProcesses } from './leftovers.ts'
 
@@ -281,6 +292,203 @@ printf 'time_period,location,sample_0\\n2024-03,007,1\\n2024-04,007,1\\n' > "$2"
       ['2024-04', '007', '0013', 'no', 2, 300_000],
     ])
   })
+})
+
+/** A train command that tells how often it was run. */
+async function startCounted(files: Readonly<Record<string, string>>, settings = {}) {
+  const trace = join(makeFolder(), 'trace')
+  const service = await startScripts(
+    { ...counting, ...files, 'train.sh': `echo run >> "${trace}"\n${files['train.sh']}` },
+    {},
+    settings,
+  )
+  const runs = () => readFileSync(trace, 'utf8').trim().split('\n').length
+  const logs = async (jobId: string): Promise<string> =>
+    (await service.request('GET', `/api/v1/jobs/${jobId}/$logs`)).text
+  return { ...service, runs, logs }
+}
+
+const wellDone = `printf 'time_period,location,sample_0\\n2024-03,007,1\\n' > "$2"\n`
+
+describe('a command that ended well', () => {
+  const odd = String.raw`
+mkdir plots 'trailing. ' && mkdir -m 700 private && mkdir -p deep/er
+odd() { printf "$2" > "$(printf "$1")"; }
+odd 'mod\351le.rds' latin1
+odd 'output\\model.rds' backslash
+odd 'C:model.rds' drive
+odd 'trailing. /x.' dots
+odd 'two\nlines' newline
+odd '\033[31mred' escape
+odd 'A' upper
+odd 'a' lower
+odd '\303\251' composed
+odd 'e\314\201' decomposed
+odd 'CON' reserved
+odd '.. ' blank
+odd '%%5C' percent
+odd "$(printf '%0255d' 0)" long
+printf x > -rf
+echo '#!/bin/sh' > tool.sh; chmod 755 tool.sh
+printf locked > locked; chmod 0 locked
+ln -s tool.sh latest
+ln -s "$PWD/deep" deep/whole
+`
+  const look = 'find . -mindepth 1 -printf "%y %m %l %p\\0" | LC_ALL=C sort -z | sha256sum'
+  const inputs = "! -name '*.csv' ! -name config.yml ! -name whole"
+
+  test('runs once, and a prediction finds all that it left, whatever its name', async () => {
+    const list = look.replace('-printf', `${inputs} -printf`)
+    const service = await startCounted({
+      'train.sh': `${odd}\n${list}`,
+      'predict.sh': `${list}\ncat "$(printf 'mod\\351le.rds')" latest; echo p > plots/p\n${wellDone}`,
+    })
+    const { job, id } = await service.train()
+    expect(job).toMatchObject({ status: 'completed', error: null })
+    expect(service.runs()).toBe(1)
+    const trained = await service.request('GET', `/api/v1/artifacts/${id}`)
+    const predicted = await service.predict(id)
+    expect(predicted.job).toMatchObject({ status: 'completed', error: null })
+    const tree = await service.request('GET', `/api/v1/artifacts/${predicted.id}/$tree`)
+    const { stdout } = tree.json.children[0].data.metadata
+    expect(stdout).toBe(`${trained.json.data.metadata.stdout}latin1#!/bin/sh\n`)
+  })
+
+  testWith('unzip')('can be downloaded, its odd names in percent-encoding', async () => {
+    const service = await startCounted({ 'train.sh': odd })
+    const { id } = await service.train()
+    const { status, bytes } = await service.request('GET', `/api/v1/artifacts/${id}/$download`)
+    expect(status).toBe(200)
+    const folder = makeFolder()
+    writeFileSync(join(folder, 'w.zip'), bytes)
+    const said = execFileSync('unzip', ['-d', join(folder, 'w'), join(folder, 'w.zip')], {
+      encoding: 'utf8',
+      env: { ...process.env, LC_ALL: 'C.UTF-8' },
+    })
+    expect(said).toContain('%XX stands for a byte')
+    const names = ['mod%E9le.rds', 'output%5Cmodel.rds', 'C%3Amodel.rds', '%255C', 'trailing. /x.']
+    expect(names.map((name) => readFileSync(join(folder, 'w', name), 'utf8'))).toEqual([
+      'latin1',
+      'backslash',
+      'drive',
+      'percent',
+      'dots',
+    ])
+    expect(existsSync(join(folder, 'w', 'plots'))).toBe(true)
+    expect(readlinkSync(join(folder, 'w', 'deep/whole'))).toBe('../deep')
+  })
+
+  test.each([
+    ['removes its folder', 'rm -rf "$PWD"', 'the script has removed or moved it'],
+    ['moves its folder', 'mv "$PWD" "$PWD-moved"', 'the script has removed or moved it'],
+    [
+      'puts a file in its place',
+      'here=$PWD; rm -rf "$here"; echo x > "$here"',
+      'the script has put a file in its place',
+    ],
+    [
+      'puts a link in its place',
+      'here=$PWD; mv "$here" "$here-moved"; ln -s "$here-moved" "$here"',
+      'the script has put a link in its place',
+    ],
+  ])('and %s fails, saying so, and runs once', async (_what, script, reason) => {
+    const service = await startCounted({
+      'train.sh': `echo trained; if [ -e go ]; then ${script}; fi`,
+      'predict.sh': `${wellDone}${script}`,
+    })
+    const { id: model } = await service.train()
+    const predicted = await service.predict(model)
+    expect(predicted.job).toMatchObject({
+      status: 'failed',
+      error: `The predict command ended with exit code 0, but its folder is gone: ${reason}`,
+    })
+    writeFileSync(join(service.project, 'go'), '')
+    const { job, id } = await service.train()
+    expect(job).toMatchObject({
+      status: 'failed',
+      error: `The train command ended with exit code 0, but its folder is gone: ${reason}`,
+    })
+    expect(service.runs()).toBe(2)
+    const { json } = await service.request('GET', `/api/v1/artifacts/${id}`)
+    expect(json.data.metadata).toMatchObject({ status: 'failed', stdout: 'trained\n' })
+    expect((await service.workspace(id)).size).toBe(0)
+    rmSync(join(service.project, 'go'))
+    expect((await service.train()).job.status).toBe('completed')
+    await service.close()
+    expect(readdirSync(service.temp)).toEqual([])
+  })
+
+  test('and takes away the right to its folder is stored', async () => {
+    const service = await startCounted({
+      'train.sh': 'mkdir in; echo m > in/model; chmod 0 in/model in; chmod 0 .',
+    })
+    const { job, id } = await service.train()
+    expect(job).toMatchObject({ status: 'completed', error: null })
+    expect((await service.workspace(id)).get('in/model')).toBe('m\n')
+  })
+
+  test('and leaves pipes and links to outside is stored without them, and told', async () => {
+    const service = await startCounted({ 'train.sh': 'mkfifo queue; ln -s /etc/passwd users' })
+    const { job } = await service.train()
+    expect(job.status).toBe('completed')
+    const logs = await service.logs(job.id)
+    expect(logs).toContain('queue is a pipe and is not kept')
+    expect(logs).toContain('users is a link and is not kept: it leads outside')
+  })
+
+  test('waits for the store of the service while that cannot be used, and does not run again', async () => {
+    const data = makeFolder()
+    const store = join(data, 'own.blobs')
+    const service = await startCounted(
+      { 'train.sh': `head -c 100000 /dev/urandom > model.bin; mv "${store}" "${store}-gone"` },
+      { databaseUrl: join(data, 'own.db') },
+    )
+    const config = await service.request('POST', '/api/v1/configs', { name: 'one', data: {} })
+    const body = { config_id: config.json.id, data: train }
+    const { json } = await service.request('POST', '/api/v1/ml/$train', body)
+    await expect
+      .poll(() => service.logs(json.job_id), { timeout: 20_000 })
+      .toContain('cannot be stored yet')
+    rmSync(store, { recursive: true, force: true })
+    renameSync(`${store}-gone`, store)
+    const job = await service.waitForJob(json.job_id)
+    expect(job).toMatchObject({ status: 'completed', error: null })
+    expect(service.runs()).toBe(1)
+    expect((await service.workspace(json.artifact_id)).has('model.bin')).toBe(true)
+  }, 60_000)
+})
+
+test('empty folders of a project are there when a script is run', async () => {
+  const service = await startScripts({
+    ...counting,
+    'train.sh': 'echo x > output/plots/a.txt && mkdir left',
+    'predict.sh': `echo y > left/b.txt || exit 1\n${wellDone}`,
+  })
+  mkdirSync(join(service.project, 'output/plots'), { recursive: true })
+  const { job, id } = await service.train()
+  expect(job).toMatchObject({ status: 'completed', error: null })
+  expect((await service.predict(id)).job).toMatchObject({ status: 'completed', error: null })
+})
+
+test('a project whose files have any name is copied', async () => {
+  const name = Buffer.from('donn\xe9es.csv', 'latin1')
+  const service = await startScripts({
+    ...counting,
+    'train.sh': 'cat "$(printf \'donn\\351es.csv\')"',
+  })
+  writeFileSync(Buffer.concat([Buffer.from(`${service.project}/`), name]), 'bytes')
+  const { job, id } = await service.train()
+  expect(job.status).toBe('completed')
+  const { json } = await service.request('GET', `/api/v1/artifacts/${id}`)
+  expect(json.data.metadata.stdout).toBe('bytes')
+})
+
+test('a training does not begin while an ignore file cannot be read', async () => {
+  const service = await startCounted({ 'train.sh': 'true', '.chapkitignore': 'secret\0' })
+  const { job } = await service.train()
+  expect(job.status).toBe('failed')
+  expect(job.error).toContain('The ignore file ".chapkitignore" holds zero bytes')
+  expect(existsSync(join(service.project, 'trace'))).toBe(false)
 })
 
 describe('a command', () => {

@@ -1,8 +1,5 @@
-import { createReadStream } from 'node:fs'
-import { constants, open } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Artifacts } from '../artifact/artifacts.ts'
-import { keepManifest, manifestBytes, onTop, readManifest, zipSize } from '../artifact/manifest.ts'
+import { keepManifest, readManifest } from '../artifact/manifest.ts'
 import { frameMediaType, type ManifestEntry, workspaceMediaType } from '../artifact/schema.ts'
 import type { ArtifactRow } from '../artifact/store.ts'
 import type { Blobs, StagedBlob } from '../blob/blobs.ts'
@@ -18,13 +15,17 @@ import type { Command, FilePlaceholder, Scripts } from '../ml/runner.ts'
 import { createTrainings, runTimes } from '../ml/trainings.ts'
 import { toArguments } from './command.ts'
 import { configFileBytes } from './config-file.ts'
-import { FilesError, type FoundFile, type PlacedFile } from './files.ts'
+import type { PlacedFile } from './files.ts'
 import type { FilesWorker } from './files-worker.ts'
 import type { Filling, Folders, RunFolder } from './folders.ts'
 import { runInFolder } from './in-folder.ts'
-import { handled, tell, unfinished } from './outcome.ts'
+import type { Skipped } from './listing.ts'
+import { handled, tell, tellUnstored, unfinished } from './outcome.ts'
 import type { CommandEnd } from './process.ts'
 import type { createProject } from './project.ts'
+import { untilStored } from './storing.ts'
+import { FilesError, isPassing } from './trouble.ts'
+import { createWorkspaces, type KnownFile, skippedLine, type Workspace } from './workspace.ts'
 
 export interface ScriptRunsDeps {
   scripts: Scripts
@@ -43,6 +44,7 @@ export interface ScriptRunsDeps {
   newId: () => string
   /** Links a trained model to its config, in the transaction that stores it. */
   link: (tx: Queries, configId: string, artifactId: string) => Promise<void>
+  onError: (error: unknown, event: string) => void
 }
 
 const dataFile = 'data.csv'
@@ -54,12 +56,14 @@ const geoFile = 'geo.json'
 /** What a prediction does not take over from the training: its own inputs, and an output that might be taken for its own. */
 const notInherited = [configFile, historicFile, futureFile, outputFile]
 
-/** Bytes that the folder of a run may hold when it ends. */
-const maximumBytes = 4 * 1024 ** 3
+/** Something of that name, and what is below it, should it be a folder. */
+const isInherited = ({ path }: ManifestEntry): boolean =>
+  !notInherited.some((name) => path === name || path.startsWith(`${name}/`))
+
+/** Lines in the log of a job for what is not copied or kept. */
+const skippedLines = 20
 /** How many trainings are remembered for the predictions to come. */
 const trainingsKept = 20
-/** Blobs that are read in one go: small ones come from the database, and others wait for their turn meanwhile. */
-const lookups = 16
 
 interface Training {
   /** Hash of its manifest. */
@@ -70,28 +74,11 @@ interface Training {
   filling: Filling
 }
 
-/** A file of a run that is known without reading it: what was written before the command began. */
-interface KnownFile {
-  entry: ManifestEntry
-  /** To be stored; a frame is already. */
-  staged: StagedBlob | null
-}
-
-/** What a run leaves. */
-interface Workspace {
-  /** Its manifest. */
-  staged: StagedBlob
-  /** Size of it as a zip. */
-  size: number
-  /** Further blobs that it is made of. */
-  keeps: StagedBlob[]
-  refers: string[]
-}
-
 /** How train and predict jobs of a model made of commands are run: inputs as files, one process, the folder as the result. */
 export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; predict: JobHandler } {
   const { scripts, root, project, folders, worker, artifacts, blobs, covariates } = deps
-  const { now, newId, version } = deps
+  const { now, newId, version, onError } = deps
+  const workspaces = createWorkspaces({ blobs, worker })
 
   const isAdapted = Object.keys(scripts.adapters).length > 0
 
@@ -103,9 +90,9 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     })
     folder.placed.set(path, file)
     for (const name of missing) context.log('log', `${path} has no column ${name} for an adapter`)
-    const known: KnownFile = isAdapted
-      ? await stageFile(folder, file)
-      : { entry: csvEntry(path, hash, facts), staged: null }
+    const known: KnownFile[] = isAdapted
+      ? []
+      : [{ entry: csvEntry(path, hash, facts), staged: null }]
     return { facts, known }
   }
 
@@ -124,7 +111,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   }
 
   async function placeFiles(folder: RunFolder, files: readonly PlacedFile[]): Promise<void> {
-    const placed = await worker.run('place', { folder: folder.work, files })
+    const placed = await worker.run('placeInputs', { folder: folder.work, files })
     for (const file of placed) folder.placed.set(file.path, file)
   }
 
@@ -143,49 +130,15 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       ...{ folder, root, worker, context, service: deps.environment },
     })
 
-  /** Stores what a run has left, as a layer on the files that it began with. */
-  async function collect(
-    folder: RunFolder,
-    base: { hash: string; entries: readonly ManifestEntry[] },
-    known: readonly KnownFile[],
-    context: JobContext,
-  ): Promise<Workspace> {
-    const { found, links } = await worker.run('listRun', { folder: folder.work, maximumBytes })
-    for (const path of links) context.log('log', `${path} is a link and is not kept`)
-    const below = new Map(base.entries.map((entry) => [entry.path, entry]))
-    const own = new Map(known.map((file) => [file.entry.path, file]))
-    const layer: KnownFile[] = []
-    for (const file of found) {
-      const isUntouched = folder.placed.get(file.path)?.stamp === file.stamp
-      const knownFile = own.get(file.path)
-      if (isUntouched && knownFile) layer.push(knownFile)
-      else if (!isUntouched || !below.has(file.path)) layer.push(await stageFile(folder, file))
-    }
-    const entries = layer.map(({ entry }) => entry)
-    const there = new Set(found.map(({ path }) => path))
-    const without = [...below.keys()].filter((path) => !there.has(path))
-    const staged = await blobs.stage(manifestBytes({ base: base.hash, without, entries }))
-    const keeps = layer.flatMap((file) => (file.staged ? [file.staged] : []))
-    return {
-      staged,
-      size: zipSize(onTop(base.entries, { without, entries })),
-      keeps,
-      refers: [base.hash, ...entries.map(({ sha256 }) => sha256)].filter(
-        (hash) => !keeps.some((blob) => blob.hash === hash),
-      ),
-    }
-  }
-
-  async function stageFile(folder: RunFolder, { path, mode }: FoundFile): Promise<KnownFile> {
-    // Not through a link that has taken its place meanwhile.
-    const handle = await open(
-      join(folder.work, path),
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    )
-    const staged = await blobs.stage(
-      createReadStream('', { fd: handle, highWaterMark: 256 * 1024 }),
-    )
-    return { entry: { ...fileEntry(path, staged), mode }, staged }
+  /** Says in the log what is not copied or kept, within bounds: a script may leave any number of pipes. */
+  function logSkipped(
+    { skipped, gone = null }: { skipped: readonly Skipped[]; gone?: string | null },
+    { log }: JobContext,
+  ): void {
+    if (gone !== null) log('log', `the folder of the run is gone: ${gone}`)
+    for (const one of skipped.slice(0, skippedLines)) log('log', skippedLine(one))
+    const more = skipped.length - skippedLines
+    if (more > 0) log('log', `and ${more} more`)
   }
 
   interface Frame {
@@ -212,30 +165,35 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       const payload = claim.payload as unknown as TrainPayload
       const startedAt = now()
       context.progress({ fraction: null, message: 'copying the project' })
-      return project.use(claim.id, async (stored) => {
-        const folder = await folders.take('train', stored.filling)
-        try {
-          const values = atHorizon(payload.config, payload.horizon)
-          const config = await configFileBytes(values, scripts.configFormat)
-          const { facts, known: data } = await placeFrame(folder, dataFile, payload.data, context)
-          const known = [
-            await placeBytes(folder, configFile, config),
-            data,
-            ...(await placeGeo(folder, payload.geo)),
-          ]
-          context.progress({ fraction: null, message: 'running the train command' })
-          const files = { data_file: dataFile, geo_file: payload.geo === null ? '' : geoFile }
-          const end = await run(scripts.train, files, folder, context)
-          const early = unfinished(end)
-          if (early) return early
-          context.progress({ fraction: null, message: 'storing the workspace' })
-          const workspace = await collect(folder, stored, known, context)
-          return trained({ claim, payload, startedAt, end, workspace, facts, stored })
-        } finally {
-          void folder.remove()
-          folders.prepare('train', stored.filling)
-        }
+      // The project may be copied more than once, while it changes; the command runs once.
+      const { stored, folder } = await project.use(claim.id, async (stored) => {
+        return { stored, folder: await folders.take('train', stored.filling) }
       })
+      try {
+        logSkipped(stored, context)
+        const values = atHorizon(payload.config, payload.horizon)
+        const config = await configFileBytes(values, scripts.configFormat)
+        const { facts, known: data } = await placeFrame(folder, dataFile, payload.data, context)
+        const known = [
+          await placeBytes(folder, configFile, config),
+          ...data,
+          ...(await placeGeo(folder, payload.geo)),
+        ]
+        context.progress({ fraction: null, message: 'running the train command' })
+        const files = { data_file: dataFile, geo_file: payload.geo === null ? '' : geoFile }
+        const end = await run(scripts.train, files, folder, context)
+        const early = unfinished(end)
+        if (early) return early
+        context.progress({ fraction: null, message: 'storing the workspace' })
+        const collect = workspaces.collector(folder, stored, known)
+        const workspace = await untilStored(collect, { context, onError })
+        if (!workspace) return { status: 'aborted' }
+        logSkipped(workspace, context)
+        return trained({ claim, payload, startedAt, end, workspace, facts, stored })
+      } finally {
+        void folder.remove()
+        folders.prepare('train', stored.filling)
+      }
     })
 
   interface Trained {
@@ -251,7 +209,11 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   function trained(run: Trained): JobOutcome {
     const { claim, payload, startedAt, end, workspace, facts, stored } = run
     const { configId, config, horizon, geo } = payload
-    const status = end.failure === null ? ('success' as const) : ('failed' as const)
+    const failure =
+      end.failure === null
+        ? tellUnstored('The train command', workspace)
+        : tell('The train command', end)
+    const status = failure === null ? ('success' as const) : ('failed' as const)
     const id = claim.artifactId ?? newId()
     const shared = metadata({ configId, startedAt, end, status })
     const along = async (tx: Queries) => {
@@ -279,8 +241,8 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       })
       await deps.link(tx, configId, id)
     }
-    if (end.failure === null) return { status: 'completed', along }
-    return { status: 'failed', error: tell('The train command', end), traceback: null, along }
+    if (failure === null) return { status: 'completed', along }
+    return { status: 'failed', error: failure, traceback: null, along }
   }
 
   const getTraining = createTrainings(artifacts, readTraining, trainingsKept)
@@ -292,25 +254,10 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     const entries = await readManifest(blobs, hash)
     const filling = {
       key: hash,
-      fill: (by: FilesWorker, folder: string) => fill(by, folder, entries),
+      fill: (by: FilesWorker, folder: string) =>
+        workspaces.fill(by, folder, entries.filter(isInherited)),
     }
     return { hash, config, configId: made.config_id, entries, filling }
-  }
-
-  /** Copies a stored workspace into a folder: never a link to what is stored. */
-  async function fill(by: FilesWorker, folder: string, entries: readonly ManifestEntry[]) {
-    const wanted = entries.filter(({ path }) => !notInherited.includes(path))
-    const placed: FoundFile[] = []
-    for (let at = 0; at < wanted.length; at += lookups) {
-      const files = await Promise.all(
-        wanted.slice(at, at + lookups).map(async ({ path, mode, sha256, derive }) => ({
-          ...{ path, mode, source: await blobs.source(sha256) },
-          ...(derive && { derive }),
-        })),
-      )
-      placed.push(...(await by.run('place', { folder, files }, ownBuffers(files))))
-    }
-    return placed
   }
 
   const predict: JobHandler = (claim, context) =>
@@ -327,7 +274,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         const future = await placeFrame(folder, futureFile, payload.future, context)
         const known = [
           await placeBytes(folder, configFile, config),
-          ...[historic.known, future.known],
+          ...[...historic.known, ...future.known],
           ...(await placeGeo(folder, payload.geo)),
         ]
         context.progress({ fraction: null, message: 'running the predict command' })
@@ -341,23 +288,19 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         const early = unfinished(end)
         if (early) return early
         context.progress({ fraction: null, message: 'storing the prediction' })
-        const output = await readOutput(folder, end, payload.future)
-        if ('frame' in output)
-          for (const warning of output.warnings) context.log('log', `warning: ${warning}`)
-        const frame = 'frame' in output ? await blobs.stage(output.frame) : null
-        const workspace = await collect(folder, training, known, context)
+        const collect = workspaces.collector(folder, training, known)
+        const store = async () => {
+          const output = await readOutput(folder, end, payload.future)
+          const frame = 'frame' in output ? await blobs.stage(output.frame) : null
+          return { output, frame, workspace: await collect() }
+        }
+        const stored = await untilStored(store, { context, onError })
+        if (!stored) return { status: 'aborted' }
+        if ('frame' in stored.output)
+          for (const warning of stored.output.warnings) context.log('log', `warning: ${warning}`)
+        logSkipped(stored.workspace, context)
         const inputs = { historic: historic.facts, future: future.facts }
-        return predicted({
-          claim,
-          payload,
-          startedAt,
-          end,
-          training,
-          workspace,
-          output,
-          frame,
-          inputs,
-        })
+        return predicted({ claim, payload, startedAt, end, training, inputs, ...stored })
       } finally {
         void folder.remove()
         folders.prepare('predict', training.filling)
@@ -376,11 +319,16 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       })
     } catch (error) {
       if (error instanceof FilesError) return { failure: `The predict command: ${error.message}` }
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      const { code } = error as NodeJS.ErrnoException
+      if (code === undefined || isPassing(code)) throw error
+      const what =
+        code === 'ENOENT'
+          ? `has not written ${outputFile}`
+          : `has written a ${outputFile} that cannot be read (${code})`
       return {
         failure: tell('The predict command', {
           ...end,
-          failure: `ended with exit code 0 and has not written ${outputFile}`,
+          failure: `ended with exit code 0 and ${what}`,
         }),
       }
     }
@@ -402,7 +350,8 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     const { claim, payload, startedAt, end, training, workspace, output, frame, inputs } = run
     const { configId, config } = training
     const id = claim.artifactId ?? newId()
-    const isMade = frame !== null && 'frame' in output
+    // A folder that is gone had no result of this run, whatever was read in its place.
+    const isMade = frame !== null && 'frame' in output && workspace.gone === null
     const shared = metadata({ configId, startedAt, end, status: isMade ? 'success' : 'failed' })
     const parts = { content: content(workspace), keeps: workspace.keeps, refers: workspace.refers }
     const type = 'ml_prediction_workspace' as const
@@ -412,7 +361,11 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         artifacts.insertMl(tx, {
           ...{ id, parentId: payload.trainingId, type, metadata: shared, ...parts, lineage: null },
         })
-      const error = 'failure' in output ? output.failure : 'no prediction'
+      const gone =
+        end.failure === null && workspace.gone !== null
+          ? tellUnstored('The predict command', workspace)
+          : null
+      const error = gone ?? ('failure' in output ? output.failure : 'no prediction')
       return { status: 'failed', error, traceback: null, along }
     }
     const lineage = {
@@ -455,13 +408,4 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   }
 
   return { train, predict }
-}
-
-/** The memory of bytes that have one of their own, as those read from the database do. */
-function ownBuffers(files: readonly PlacedFile[]): ArrayBuffer[] {
-  return files.flatMap(({ source }) => {
-    if (!('bytes' in source)) return []
-    const { buffer, byteLength } = source.bytes
-    return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : []
-  })
 }

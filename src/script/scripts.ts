@@ -19,7 +19,10 @@ export interface WorkshopDeps {
   onError: (error: unknown, event: string) => void
 }
 
-type ModelDeps = Omit<ScriptRunsDeps, 'project' | 'folders' | 'worker' | 'blobs' | 'environment'>
+type ModelDeps = Omit<
+  ScriptRunsDeps,
+  'project' | 'folders' | 'worker' | 'blobs' | 'environment' | 'onError'
+>
 
 export type Workshop = ReturnType<typeof openWorkshop>
 
@@ -37,7 +40,9 @@ export function openWorkshop(deps: WorkshopDeps) {
     modelRuns(model: ModelDeps) {
       assertFolder(model.root, 'The project of the model')
       const project = projectAt(model.root)
-      return createScriptRuns({ ...model, blobs, environment, project, folders, worker })
+      return createScriptRuns({
+        ...{ ...model, blobs, environment, project, folders, worker, onError },
+      })
     },
 
     /** Runs commands in copies of a folder. Throws when it is none. */

@@ -1,8 +1,7 @@
 import { rmSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { FilesError } from './files.ts'
 import { counting, startScripts } from './fixtures/project.ts'
-import { toTrouble } from './trouble.ts'
+import { FilesError, toTrouble } from './trouble.ts'
 
 const system = (code: string, path?: string) =>
   Object.assign(new Error(`${code}: no, open '${path}'`), { code, ...(path && { path }) })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parseDocument, stringify } from 'yaml'
 import type { ConfigOut } from '../../config/schema.ts'
 import { environment } from '../../settings.ts'
-import { type ConfigData, readConfigData, toObject } from '../config-data.ts'
+import { type ConfigData, readConfigData, readText, toObject } from '../config-data.ts'
 import { CommandError, exit } from '../exit.ts'
 import { findConfig } from '../find.ts'
 import { type Remote, type RemoteOptions, toCommandError, withRemote } from '../remote.ts'
@@ -104,7 +104,7 @@ async function editInEditor(remote: Remote, config: ConfigOut): Promise<number> 
     await writeFile(file, toDraft(original), { mode: 0o600 })
     for (let before = original; ; ) {
       await openEditor(file)
-      const text = stripComments(await readFile(file, 'utf8'))
+      const text = stripComments(readText(await readFile(file), 'The config'))
       if (text.trim() === before.trim()) {
         remote.output.note('nothing was changed')
         return before === original ? exit.ok : exit.failed

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
+import { decodeText } from '../../kernel/text.ts'
+import { MlProjectError } from '../../mlproject/commands.ts'
 import { isTelling } from '../../mlproject/environment.ts'
 import { type Migration, oldFolder, planMigration } from '../../mlproject/migration.ts'
 import { version } from '../../version.ts'
@@ -92,12 +94,21 @@ function readFiles(folder: string): Map<string, string> {
         // A link to a file is read like one; one that leads nowhere is not.
         const found = statSync(join(folder, path), { throwIfNoEntry: false })
         if (found?.isFile() && found.size <= maximumBytes)
-          files.set(path, readFileSync(join(folder, path), 'utf8'))
+          files.set(path, readText(join(folder, path), path))
       }
     }
   }
   walk('', 0)
   return files
+}
+
+/** A file that may be written anew has to be understood; of scripts only the names of packages are, which are ASCII. */
+function readText(file: string, path: string): string {
+  const bytes = readFileSync(file)
+  const decoded = decodeText(bytes)
+  if ('text' in decoded) return decoded.text
+  if (onTop.has(path)) throw new MlProjectError([`${path} ${decoded.problem}`])
+  return bytes.toString('latin1')
 }
 
 const onTop = new Set([

@@ -3,7 +3,7 @@ import type { ConfigOut } from '../../config/schema.ts'
 import type { DialectOptions } from '../../data/csv-dialect.ts'
 import type { FeatureCollection } from '../../data/geojson.ts'
 import { isUlid } from '../../kernel/id.ts'
-import { readConfigData } from '../config-data.ts'
+import { readConfigData, readText } from '../config-data.ts'
 import { readCsvFile } from '../csv-file.ts'
 import { CommandError, exit } from '../exit.ts'
 import { readInput } from '../files.ts'
@@ -98,9 +98,10 @@ async function chooseConfig(
 /** Reads a GeoJSON file; its form is checked by the service. */
 export async function readGeo(path: string): Promise<FeatureCollection> {
   const bytes = await readInput(path)
+  const text = readText(bytes, path)
   let geo: unknown
   try {
-    geo = JSON.parse(new TextDecoder().decode(bytes))
+    geo = JSON.parse(text)
   } catch (error) {
     throw new CommandError(`${path} is not JSON: ${(error as Error).message}`)
   }
