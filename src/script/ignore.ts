@@ -151,5 +151,5 @@ function readWhole(root: string, path: string): Uint8Array {
 
 const refused = (path: string, problem: string) =>
   new FilesError(
-    `The ignore file ${showPath(path)} ${problem}. Nothing is copied before: what it names could become part of a model`,
+    `The ignore file ${showPath(path)} ${problem}. Nothing is copied until then, as what it names could become part of a model`,
   )

@@ -436,6 +436,22 @@ ln -s "$PWD/deep" deep/whole
     expect(logs).toContain('users is a link and is not kept: it leads outside')
   })
 
+  test('and leaves more folders below each other than a path can say fails, and the rest is kept', async () => {
+    const service = await startCounted({
+      'train.sh': `echo m > model; n=$(printf '%0240d' 0)
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do mkdir $n; cd -P $n; done; echo x > y`,
+    })
+    const { job, id } = await service.train()
+    expect(job.status).toBe('failed')
+    expect(job.error).toMatch(
+      /^The train command ended with exit code 0, but not all that it left can be stored; the rest is kept\. .*0" cannot be read \(ENAMETOOLONG\)$/,
+    )
+    expect(service.runs()).toBe(1)
+    expect((await service.workspace(id)).get('model')).toBe('m\n')
+    await service.close()
+    expect(readdirSync(service.temp)).toEqual([])
+  })
+
   test('waits for the store of the service while that cannot be used, and does not run again', async () => {
     const data = makeFolder()
     const store = join(data, 'own.blobs')
@@ -446,15 +462,21 @@ ln -s "$PWD/deep" deep/whole
     const config = await service.request('POST', '/api/v1/configs', { name: 'one', data: {} })
     const body = { config_id: config.json.id, data: train }
     const { json } = await service.request('POST', '/api/v1/ml/$train', body)
-    await expect
-      .poll(() => service.logs(json.job_id), { timeout: 20_000 })
-      .toContain('cannot be stored yet')
+    const isWaiting = (id: string) =>
+      expect.poll(() => service.logs(id), { timeout: 20_000 }).toContain('cannot be stored yet')
+    await isWaiting(json.job_id)
     rmSync(store, { recursive: true, force: true })
     renameSync(`${store}-gone`, store)
     const job = await service.waitForJob(json.job_id)
     expect(job).toMatchObject({ status: 'completed', error: null })
     expect(service.runs()).toBe(1)
     expect((await service.workspace(json.artifact_id)).has('model.bin')).toBe(true)
+
+    const other = (await service.request('POST', '/api/v1/ml/$train', body)).json
+    await isWaiting(other.job_id)
+    await service.request('POST', `/api/v1/jobs/${other.job_id}/$cancel`)
+    expect(await service.waitForJob(other.job_id)).toMatchObject({ status: 'canceled' })
+    expect(service.runs()).toBe(2)
   }, 60_000)
 })
 

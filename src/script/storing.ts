@@ -28,7 +28,7 @@ export async function untilStored<Result>(
         onError(error, 'script.store.failed')
         const trouble = toTrouble(error) as Error
         const said = `The command has ended, and what it left cannot be stored yet: ${trouble.message}`
-        context.log('log', `${said} This is tried again every ${pauseMs / 1000} seconds`)
+        context.log('log', `${said} The service tries again; the command does not run again`)
         context.progress({ fraction: null, message: 'waiting for the disk' })
       }
     }

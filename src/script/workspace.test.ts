@@ -112,7 +112,7 @@ function read(folder: string, below = ''): [string, string][] {
     .sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-function openWorkspaces() {
+function openWorkspaces({ afterListing = (_folder: string) => {} } = {}) {
   const stored = new Map<string, Uint8Array>()
   const blobs = {
     async stage(source: Uint8Array | AsyncIterable<Uint8Array>) {
@@ -124,8 +124,11 @@ function openWorkspaces() {
     source: async (hash: string) => ({ bytes: Uint8Array.from(stored.get(hash)!) }),
   }
   const worker = {
-    run: async (task: keyof typeof tasks, input: unknown) =>
-      structuredClone(tasks[task](structuredClone(input) as never)),
+    async run(task: keyof typeof tasks, input: { folder: string }) {
+      const output = structuredClone(tasks[task](structuredClone(input) as never))
+      if (task === 'listRun') afterListing(input.folder)
+      return output
+    },
   } as unknown as Parameters<typeof createWorkspaces>[0]['worker']
   const workspaces = createWorkspaces({ blobs, worker })
   const manifestOf = (hash: string) =>
@@ -175,3 +178,17 @@ test(
   },
   20 * 60_000,
 )
+
+test('a file that cannot be read when its bytes are stored is a loss, and the rest is stored', async () => {
+  const { collector, fill, worker, manifestOf } = openWorkspaces({
+    // Between the list and the bytes.
+    afterListing: (folder) => rmSync(join(folder, 'b')),
+  })
+  const [folder, again] = [freshFolder(), freshFolder()]
+  for (const name of ['a', 'b', 'c']) writeFileSync(join(folder, name), name)
+  const base = { hash: 'none', entries: [] }
+  const { skipped, staged } = await collector({ work: folder, placed: new Map() }, base, [])()
+  expect(skipped).toEqual([{ path: 'b', why: 'cannot be read (ENOENT)', isLoss: true }])
+  await fill(worker, again, manifestOf(staged.hash).entries)
+  expect(readdirSync(again)).toEqual(['a', 'c'])
+})
