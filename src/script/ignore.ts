@@ -73,7 +73,12 @@ const chaff = [
 export type Ignored = (path: string) => boolean
 
 /** The rules of a project: ours, then those of each `.gitignore`, deeper ones later, then those of `.chapkitignore`. */
-export function projectRules(root: string): { enter(folder: string): void; ignored: Ignored } {
+export function projectRules(root: string): {
+  enter(folder: string): void
+  /** Secrets and the data of services, which nothing brings back. */
+  isNever: Ignored
+  ignored: Ignored
+} {
   const secret = ignore().add(never)
   const own = readRules(root, '', '.chapkitignore')
   const theirs: string[] = []
@@ -90,7 +95,9 @@ export function projectRules(root: string): { enter(folder: string): void; ignor
       rules = together()
     },
 
-    ignored: (path) => secret.ignores(path) || rules.ignores(path),
+    isNever: (path) => secret.ignores(path),
+
+    ignored: (path) => rules.ignores(path),
   }
 }
 

@@ -99,7 +99,7 @@ describe('the files of a project', () => {
 })
 
 describe('empty folders of a project', () => {
-  test('are copied, also where all that is in them is left out, unless a rule names them', () => {
+  test('are copied, also where rules leave out all that is in them, but not those of the service', () => {
     const root = makeFolder({
       '.gitignore': 'out/*\nbuild-logs/\n',
       'a.R': '',
@@ -109,7 +109,7 @@ describe('empty folders of a project', () => {
     })
     mkdirSync(join(root, 'plots', 'deep'), { recursive: true })
     const { folders } = listProject({ root, except: [] })
-    expect(folders.map(({ path }) => path)).toEqual(['data', 'out', 'plots/deep'])
+    expect(folders.map(({ path }) => path)).toEqual(['out', 'plots/deep'])
     const folder = join(makeFolder(), 'work')
     placeProject({ root, folder, ...listProject({ root, except: [] }) })
     expect(statSync(join(folder, 'plots/deep')).mode & 0o777).toBe(0o755)

@@ -50,34 +50,38 @@ export function listProject({
   const hidden = new Set(except.map((path) => join(real(dirname(path)) ?? '', basename(path))))
   const skip = (path: string, why: string) => listing.skipped.push({ path, why, isLoss: false })
 
-  function walk(folder: string, above: readonly string[]) {
+  /** Answers whether the folder is the service's own, and no part of the project. */
+  function walk(folder: string, above: readonly string[]): boolean {
     const at = systemPath(root, folder)
     const here = real(at)
-    if (here === undefined || (folder !== '' && hidden.has(here))) return
+    if (here === undefined || (folder !== '' && hidden.has(here))) return true
     if (above.includes(here)) {
       skip(folder, 'is a link to a folder that it is in, and is not copied')
-      return
+      return false
     }
     rules.enter(folder)
     const before = files.length + folders.length
+    let hasOwn = false
     for (const entry of readEntries(at)) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`
       const kind = kindOf(root, path, entry)
-      if (kind === 'folder') {
-        if (!rules.ignored(`${path}/`)) walk(path, [...above, here])
-      } else if (!hidden.has(`${here}/${entry.name}`) && !rules.ignored(path)) {
-        if (kind === 'file') files.push(look(root, path, true))
-        else skip(path, `is ${kind} and is not copied`)
-      }
+      const name = kind === 'folder' ? `${path}/` : path
+      if (rules.isNever(name) || hidden.has(`${here}/${entry.name}`)) hasOwn = true
+      else if (rules.ignored(name)) continue
+      else if (kind === 'folder') hasOwn = walk(path, [...above, here]) || hasOwn
+      else if (kind === 'file') files.push(look(root, path, true))
+      else skip(path, `is ${kind} and is not copied`)
       if (countOf(listing) > maximumEntries) {
         throw new FilesError(
           `Expected at most ${maximumEntries} files in the project; name what does not belong to the model in .chapkitignore`,
         )
       }
     }
-    // Also where all that is in it is left out: a script may write there.
-    if (folder !== '' && files.length + folders.length === before)
+    // Also where rules leave out all that is in it: a script may write there.
+    const isEmpty = files.length + folders.length === before
+    if (folder !== '' && isEmpty && !hasOwn)
       folders.push({ path: folder, mode: usualFolderMode, folder: true })
+    return isEmpty && hasOwn
   }
   walk('', [])
   return listing
