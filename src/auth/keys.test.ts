@@ -36,6 +36,11 @@ test('a file has a key a line, and comments, empty lines and line ends of any ki
   expect(await read({ apiKeyFile: file(text) })).toEqual(['first', 'second', 'fourth#'])
 })
 
+test('a file of Windows has the same keys in UTF-16', async () => {
+  const apiKeyFile = file(Buffer.from('\ufefffirst\r\nsecond\r\n', 'utf16le'))
+  expect(await read({ apiKeyFile })).toEqual(['first', 'second'])
+})
+
 test('the keys of all variables count, separated by commas', async () => {
   expect(await read({}, { KEYS: ' a , b,,', MORE_KEYS: 'c,a' })).toEqual(['a', 'b', 'c'])
   expect(await read({ env: 'MINE' }, { MINE: 'm', KEYS: 'a' })).toEqual(['m'])

@@ -4,7 +4,7 @@ import type { LinkEntry } from '../artifact/schema.ts'
 import { pathFromBytes, systemPath } from '../kernel/path.ts'
 import { type FoundFile, look, real, type Tree, usualFolderMode } from './found.ts'
 import { isLeftByTools, isSecret, projectRules } from './ignore.ts'
-import { FilesError } from './trouble.ts'
+import { FilesError, isPassing } from './trouble.ts'
 
 /*
  * What is in the folder of a project, and in that of a run when its command has ended. Runs in the thread for files.
@@ -152,7 +152,15 @@ export function listRun({
       if (file) listing.files.push(file)
     } else leave(path, `is ${specialKind(entry)} and is not kept`)
   }
-  walk('', readOwn(folder, '', modeOf(folder, '')))
+  let entries: NamedEntry[]
+  try {
+    entries = readOwn(folder, '', modeOf(folder, ''))
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (isPassing(code)) throw error
+    return { ...listing, gone: `it cannot be read (${code})` }
+  }
+  walk('', entries)
   leaveOutBeyond(listing, maximumBytes)
   return listing
 }
