@@ -97,7 +97,7 @@ test('--yaml says the same', async () => {
   const folder = folderWith({ 'service.ts': serviceFile() })
   const json = await chapkit(['service.ts'], folder)
   const yaml = await chapkit(['service.ts', '--yaml'], folder)
-  expect(yaml.out).toMatch(/^openapi: 3\.1\.0\n/)
+  expect(yaml.out).toMatch(/^openapi: "3\.1\.0"\n/)
   expect(parse(yaml.out)).toEqual(JSON.parse(json.out))
 })
 

@@ -1,5 +1,6 @@
 import { type FileEntry, isFileEntry, type ManifestEntry } from '../artifact/schema.ts'
 import type { StagedBlob } from '../blob/blobs.ts'
+import { toYaml } from '../kernel/yaml.ts'
 import type { FrameFacts } from './run.ts'
 
 /** Name of the file in a workspace that holds what the model returned from training. */
@@ -20,10 +21,9 @@ export function csvEntry(path: string, frameHash: string, { csv }: FrameFacts): 
   return { path, mode: fileMode, ...csv, sha256: frameHash, derive: 'csv' }
 }
 
-/** The config as YAML with sorted keys. The first training loads what writes it: a start need not wait for its 70 files. */
-export async function configYaml(config: unknown): Promise<Uint8Array> {
-  const { stringify } = await import('yaml')
-  return Buffer.from(stringify(config, { sortMapEntries: true }))
+/** The config as YAML with sorted keys. */
+export function configYaml(config: unknown): Uint8Array {
+  return Buffer.from(toYaml(config, { sortKeys: true }))
 }
 
 export function findModel(entries: readonly ManifestEntry[]): FileEntry | undefined {

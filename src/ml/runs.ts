@@ -109,7 +109,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     if (outcome.status !== 'done') return toFailure(outcome)
     const result = outcome.result as TrainResult
 
-    const yaml = await blobs.stage(await configYaml(config))
+    const yaml = await blobs.stage(configYaml(config))
     const entries = [fileEntry(configFile, yaml), ...(await geoFile(payload.geo))]
     const keeps = [yaml]
     const model = await blobs.stage(result.model)
@@ -177,7 +177,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
   async function fileOf(training: Training, config: Record<string, unknown>) {
     if (training.configFile && training.periods === config.prediction_periods)
       return { entry: training.configFile, staged: null }
-    const staged = await blobs.stage(await configYaml(config))
+    const staged = await blobs.stage(configYaml(config))
     return { entry: fileEntry(configFile, staged), staged }
   }
 

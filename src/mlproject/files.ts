@@ -1,4 +1,4 @@
-import { stringify } from 'yaml'
+import { toYaml } from '../kernel/yaml.ts'
 import type { ServiceCommands } from './commands.ts'
 import type { MlProject } from './project.ts'
 
@@ -51,7 +51,7 @@ export function toTypesFile(): string {
 }
 
 export function toComposeFile({ project, dataDir }: FilesOptions): string {
-  return stringify({
+  return toYaml({
     services: {
       [project.info.id]: {
         build: '.',

@@ -172,7 +172,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       try {
         logSkipped(stored, context)
         const values = atHorizon(payload.config, payload.horizon)
-        const config = await configFileBytes(values, scripts.configFormat)
+        const config = configFileBytes(values, scripts.configFormat)
         const { facts, known: data } = await placeFrame(folder, dataFile, payload.data, context)
         const known = [
           await placeBytes(folder, configFile, config),
@@ -269,7 +269,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       const folder = await folders.take('predict', training.filling)
       try {
         const values = atHorizon(training.config, payload.horizon)
-        const config = await configFileBytes(values, scripts.configFormat)
+        const config = configFileBytes(values, scripts.configFormat)
         const historic = await placeFrame(folder, historicFile, payload.historic, context)
         const future = await placeFrame(folder, futureFile, payload.future, context)
         const known = [

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { inject, test } from 'vitest'
 
-/** Programs that some tests run, and numpy for Python, with the Debian package that has each. */
+/** Programs that some tests run, and libraries of Python and R, with the Debian package that has each. */
 export const packages = {
   unzip: 'unzip',
   python3: 'python3',
@@ -17,6 +17,8 @@ export const packages = {
   promtool: 'prometheus',
   Rscript: 'r-base-core',
   numpy: 'python3-numpy',
+  'python3-yaml': 'python3-yaml',
+  'r-yaml': 'r-cran-yaml',
   chromium: 'chromium',
 } as const
 
@@ -35,13 +37,21 @@ declare module 'vitest' {
   }
 }
 
-/** A PATH on which `python3` is the one that has numpy: that of the system, as packages of the system belong to it. */
+/** A PATH on which `python3` is the one that has the libraries: that of the system, as packages of the system belong to it. */
 export const numpyPath = `/usr/bin:${process.env.PATH}`
 
+/** What ends well where a library is there. */
+const libraries: Partial<Record<Program, readonly [string, ...string[]]>> = {
+  numpy: ['python3', '-c', 'import numpy'],
+  'python3-yaml': ['python3', '-c', 'import yaml'],
+  'r-yaml': ['Rscript', '-e', 'library(yaml)'],
+}
+
 export function isMissing(program: Program): boolean {
-  if (program === 'numpy') {
+  const library = libraries[program]
+  if (library) {
     const env = { ...process.env, PATH: numpyPath }
-    return spawnSync('python3', ['-c', 'import numpy'], { env }).status !== 0
+    return spawnSync(library[0], library.slice(1), { env }).status !== 0
   }
   return spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0
 }

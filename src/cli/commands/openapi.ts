@@ -1,3 +1,4 @@
+import { toYaml } from '../../kernel/yaml.ts'
 import type { Collection, OpenApi } from '../../postman/schema.ts'
 import { environment, parseClientSettings } from '../../settings.ts'
 import { CommandError, exit } from '../exit.ts'
@@ -54,10 +55,7 @@ interface Form {
 }
 
 async function toText(document: OpenApi, { postman, yaml, baseUrl }: Form): Promise<string> {
-  if (yaml) {
-    const { stringify } = await import('yaml')
-    return stringify(document, { aliasDuplicateObjects: false, lineWidth: 0 })
-  }
+  if (yaml) return toYaml(document)
   if (!postman) return `${JSON.stringify(document, null, 2)}\n`
   const { toCollection } = await import('../../postman/collection.ts')
   return toCollectionText(toCollection(document, baseUrl === undefined ? {} : { baseUrl }))
