@@ -59,7 +59,7 @@ function toScalar(value: unknown): string {
 }
 
 /** Words that some parser takes for something else than text (`e5` for a number), in any case of their letters. */
-const reserved = /^(y|n|yes|no|on|off|t|f|true|false|null|nil|none|nan|inf|infinity|na|e\d+)$/i
+const reserved = /^(y|n|yes|no|on|off|t|f|true|false|null|nil|none|nan|inf|infinity|na|e[-\d]+)$/i
 const plain = /^[A-Za-z][\w-]*$/
 
 /** Only what looks like a name is written without quotes. */
