@@ -28,7 +28,7 @@ export interface StartOptions extends Partial<Settings> {
 
 export interface ListenOptions extends StartOptions {
   /**
-   * Stop in good order on SIGTERM and SIGINT, and at once on a second one.
+   * Stop in good order on SIGTERM, SIGINT and SIGHUP, and at once on a second SIGTERM or SIGINT.
    * @default true
    */
   signals?: boolean

@@ -36,6 +36,7 @@ import type { Monitor } from './monitor/monitor.ts'
 import { loadSchedules, loadScripts, loadTasks } from './optional.ts'
 import type { Platform } from './platform.ts'
 import { redactor } from './redact.ts'
+import type { ScriptLocale } from './script/locale.ts'
 import { createApp, type RoutePlugin } from './server/app.ts'
 import type { Logger } from './server/log.ts'
 import { toOpenApi } from './server/openapi.ts'
@@ -193,7 +194,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     runner: spec.runner?.keeps === 'value' ? spec.runner : null,
     functions: spec.tasks?.functions ?? new Map<never, never>(),
   }
-  const hosts = hasHosts(spec) ? openHosts(spec, programs, options) : null
+  const hosts = hasHosts(spec) ? openHosts(spec, programs, options, stopping.signal) : null
   const info = MLServiceInfo.safeParse(spec.info).data ?? null
   const intake = createIntakeQueue({ numeric: info?.required_covariates ?? [] })
   if (spec.runner && info && spec.config) {
@@ -239,6 +240,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
           owned: platform.owned,
           ...{ blobs, database, newId, onError },
           environment: options.environment,
+          stopping: stopping.signal,
         })
       : null
   const scriptRuns =
@@ -415,6 +417,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     logger.warn({ event: 'job.taken_over', ...takenOver }, 'jobs taken over')
   const ended = await workshop?.clear()
   if (ended) logger.warn({ event: 'script.ended', processes: ended }, 'scripts of an earlier start')
+  if (workshop) tellLocale(await workshop.locale(), logger)
   const declared = await tasks?.declare()
   for (const { reason, ...task } of declared?.orphaned ?? [])
     logger.warn({ event: 'task.orphaned', ...task }, `a task is disabled: ${reason}`)
@@ -477,6 +480,18 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }
 }
 
+function tellLocale({ name, isOwn }: ScriptLocale, logger: Logger): void {
+  if (name === null) {
+    logger.warn(
+      { event: 'script.locale.missing' },
+      'no UTF-8 locale is on this machine: scripts in R and others may misread letters such as é; install C.UTF-8',
+    )
+    return
+  }
+  const from = isOwn ? 'as the service' : 'as the service has none that can be used'
+  logger.info({ event: 'script.locale', locale: name }, `scripts get the locale ${name}, ${from}`)
+}
+
 /** The folder of a model's commands. */
 function projectOf({ module }: ServiceSpec, project: string | null): string {
   return resolve(module === null ? '.' : dirname(fileURLToPath(module)), project ?? '.')
@@ -487,6 +502,7 @@ function openHosts(
   spec: ServiceSpec,
   programs: Programs,
   { logger, environment, settings }: ServiceOptions,
+  stopping: AbortSignal,
 ): ModelHosts {
   if (spec.module === null) return createInlineHosts(programs)
   const { train, predict, task } = settings.concurrency
@@ -497,6 +513,7 @@ function openHosts(
     // for its training would wait for ever.
     maximum: (programs.runner ? train + predict : 0) + (programs.functions.size > 0 ? task : 0),
     memoryLimit: settings.modelMemory,
+    stopping,
     log: (message) => logger.info({ event: 'host' }, message),
   })
 }

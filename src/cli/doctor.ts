@@ -6,6 +6,7 @@ import { dirname, extname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { toError } from '../errors.ts'
 import type { Command } from '../ml/runner.ts'
+import type { ScriptLocale } from '../script/locale.ts'
 import { isProgram } from '../script/program.ts'
 import { toSize } from './backup.ts'
 import type { LoadedService } from './load.ts'
@@ -113,6 +114,20 @@ function toInstall({ packages }: Tool, path: string): string {
   const installer = found ?? 'apt-get'
   const sudo = process.getuid?.() === 0 || installer === 'brew' ? '' : 'sudo '
   return `${sudo}${installers[installer]} ${packages[installer]}`
+}
+
+/** The locale that scripts would get; `needed` says by whom, null where there are none. */
+export function checkLocale({ name, isOwn }: ScriptLocale, needed: string | null): Finding {
+  if (name !== null) {
+    const from = isOwn ? 'that of this shell' : 'this shell has none that can be used'
+    return ok('locale', `scripts get ${name} (${from})`)
+  }
+  const about = 'no UTF-8 locale is installed: scripts may misread letters such as é'
+  return {
+    ...{ name: 'locale', state: needed === null ? 'absent' : 'missing' },
+    about: needed === null ? about : `${about}, and ${needed}`,
+    remedy: 'install C.UTF-8: it comes with libc-bin on Debian, and with glibc-common on Fedora',
+  }
 }
 
 /** The program that each command of the model starts with. */

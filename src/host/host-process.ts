@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { basename } from 'node:path'
+import type { ProcessEnd } from '../kernel/stop.ts'
 import {
   createLineSplitter,
   createLogLimit,
@@ -275,10 +276,11 @@ export function startHostProcess(options: HostProcessOptions) {
     clearInterval(heartbeat)
     flushOutput()
     const reason = reasonOfEnd(code, signal)
-    if (!isReady) started.resolve(failureOfStart(reason, signal))
+    const end = { code, signal }
+    if (!isReady) started.resolve(failureOfStart(reason, end))
     if (active) {
       const { answer, isAborted, finish } = active
-      finish(answer ?? (isAborted ? { status: 'aborted' } : { status: 'host-died', reason }))
+      finish(answer ?? (isAborted ? { status: 'aborted' } : { status: 'host-died', reason, end }))
     }
     // A process that left the group may still hold the other ends.
     for (const stream of child.stdio ?? []) stream?.destroy()
@@ -294,10 +296,10 @@ export function startHostProcess(options: HostProcessOptions) {
     return signal ? `killed by ${signal}` : `exited with code ${code}`
   }
 
-  function failureOfStart(reason: string, signal: NodeJS.Signals | null): StartFailure {
+  function failureOfStart(reason: string, end: ProcessEnd): StartFailure {
     if (unfit) return { status: 'failed', error: unfit.error, traceback: unfit.traceback }
     if (spawnError && isShortage(spawnError)) return { status: 'no-host', reason }
-    if (signal || killedBecause || spawnError) return { status: 'host-died', reason }
+    if (end.signal || killedBecause || spawnError) return { status: 'host-died', reason, end }
     const error = `The model host ${reason} while it loaded ${basename(options.module)}`
     return { status: 'failed', error, traceback: stderrTail.toString() || null }
   }

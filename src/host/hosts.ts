@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { delimiter, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { getHeapStatistics } from 'node:v8'
+import { isPartOfStop } from '../kernel/stop.ts'
 import type { HostStats, ModelHosts, RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
 import { type HostProcess, startHostProcess } from './host-process.ts'
 
@@ -68,6 +69,8 @@ export interface ProcessHostsOptions {
    * @default 60_000
    */
   startTimeoutMs?: number
+  /** Aborts when the service begins to stop: a host that dies then has not failed. */
+  stopping?: AbortSignal
   /** Takes what hosts write outside of runs, and what becomes of hosts. */
   log?: (line: string) => void
 }
@@ -96,6 +99,7 @@ export function createProcessHosts({
   heartbeatTimeoutMs = 10_000,
   killSilent = true,
   startTimeoutMs = 60_000,
+  stopping,
   log = () => {},
 }: ProcessHostsOptions): ModelHosts {
   const entry = fileURLToPath(new URL(`./entry${extname(import.meta.url)}`, import.meta.url))
@@ -126,7 +130,9 @@ export function createProcessHosts({
       queue.push(waiting)
       options.signal.addEventListener('abort', leave, { once: true })
       dispatch()
-      return promise.finally(() => options.signal.removeEventListener('abort', leave))
+      return promise
+        .then(unlessStopped)
+        .finally(() => options.signal.removeEventListener('abort', leave))
 
       function leave(): void {
         const place = queue.indexOf(waiting)
@@ -164,6 +170,12 @@ export function createProcessHosts({
       closing ??= closeAll()
       return closing
     },
+  }
+
+  async function unlessStopped(outcome: RunOutcome): Promise<RunOutcome> {
+    if (outcome.status !== 'host-died') return outcome
+    const { status, reason, end } = outcome
+    return end && (await isPartOfStop(end, stopping)) ? { status: 'aborted' } : { status, reason }
   }
 
   function dispatch(): void {

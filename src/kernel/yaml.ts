@@ -59,10 +59,10 @@ function toScalar(value: unknown): string {
 }
 
 /** Words that some parser takes for something else than text (`e5` for a number), in any case of their letters. */
-const reserved = /^(y|n|yes|no|on|off|t|f|true|false|null|nil|none|nan|inf|infinity|na|e[-\d]+)$/i
-const plain = /^[A-Za-z][\w-]*$/
+const reserved = /^(y|n|yes|no|on|off|t|f|true|false|null|nil|none|nan|inf|infinity|na|e[-\d._]+)$/i
+const plain = /^[A-Za-z/](?:[\w./ -]*[\w./-])?$/
 
-/** Only what looks like a name is written without quotes. */
+/** Only what looks like a name, a path or words is written without quotes. */
 function toText(text: string): string {
   if (plain.test(text) && !reserved.test(text)) return text
   return JSON.stringify(text.toWellFormed()).replace(

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
 import type { LogStream } from './run.ts'
 
 /** Longest line that is kept; the rest of a longer one is cut off. */
@@ -63,35 +64,74 @@ export function readInBites(stream: Readable | null, take: (chunk: Buffer) => vo
 
 export type LineSplitter = ReturnType<typeof createLineSplitter>
 
+/** How often the newest state of a line that is drawn again and again is told. */
+const redrawMs = 1000
+const longestRedrawMs = 60_000
+/** What has drawn for long is told of less often, or a day would fill the log: the pause is this part of the time since. */
+const redrawShare = 0.01
+
+const lineFeed = 10
+const carriageReturn = 13
+
 /**
  * Splits bytes into lines, as they come. Holds at most one line, and never more than its allowed length: a writer without
  * line breaks fills no memory.
+ *
+ * Behind a carriage return a line is drawn anew, as progress bars do it: then its newest state is told once in a while, and its
+ * last one when it ends. That makes fewer than 2000 lines in a day, however fast it is drawn.
  */
 export function createLineSplitter(emit: (line: string) => void) {
   let begun: Buffer[] = []
   let begunBytes = 0
+  /** Whether this line has been drawn anew. */
+  let isRedrawn = false
+  /** What this line was before its last carriage return. */
+  let before = ''
+  /** State of this line that was told last. */
+  let told: string | undefined
+  /** When a line was first drawn anew, by the clock of `performance`. */
+  let firstRedraw: number | undefined
+  let timer: NodeJS.Timeout | undefined
 
   return {
     write(chunk: Buffer): void {
       let start = 0
-      for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-        if (begunBytes === 0) emit(text(chunk, start, end))
-        else finish(chunk.subarray(start, end))
+      for (let end = chunk.indexOf(lineFeed); end !== -1; end = chunk.indexOf(lineFeed, start)) {
+        const stop = end > start && chunk[end - 1] === carriageReturn ? end - 1 : end
+        const part = chunk.subarray(start, stop)
+        if (begunBytes === 0 && !isRedrawn && !part.includes(carriageReturn)) emit(text(part))
+        else {
+          writePart(part)
+          endLine()
+        }
         start = end + 1
       }
-      if (start < chunk.length) hold(chunk.subarray(start))
+      if (start < chunk.length) writePart(chunk.subarray(start))
     },
 
     /** Ends a line that has no line break yet. */
     flush(): void {
-      if (begunBytes > 0) finish(Buffer.alloc(0))
+      if (begunBytes > 0 || isRedrawn) endLine()
+      firstRedraw = undefined
     },
 
     /** Forgets what was begun. */
     clear(): void {
-      begun = []
-      begunBytes = 0
+      takeBegun()
+      forgetStates()
     },
+  }
+
+  /** Bytes of one line. */
+  function writePart(part: Buffer): void {
+    let start = 0
+    let end = part.indexOf(carriageReturn)
+    for (; end !== -1; end = part.indexOf(carriageReturn, start)) {
+      hold(part.subarray(start, end))
+      redraw()
+      start = end + 1
+    }
+    hold(part.subarray(start))
   }
 
   function hold(part: Buffer): void {
@@ -102,17 +142,66 @@ export function createLineSplitter(emit: (line: string) => void) {
     begunBytes += Math.min(part.length, room)
   }
 
-  function finish(rest: Buffer): void {
-    hold(rest)
-    const line = Buffer.concat(begun)
+  function takeBegun(): string {
+    const line = text(Buffer.concat(begun))
     begun = []
     begunBytes = 0
-    emit(text(line, 0, line.length))
+    return line
+  }
+
+  function redraw(): void {
+    isRedrawn = true
+    const state = takeBegun()
+    // Blanks only take away what was there.
+    if (visible(state) !== '') before = state
+    schedule()
+  }
+
+  function schedule(): void {
+    if (timer) return
+    firstRedraw ??= performance.now()
+    const share = (performance.now() - firstRedraw) * redrawShare
+    timer = setTimeout(tellState, Math.min(longestRedrawMs, Math.max(redrawMs, share))).unref()
+  }
+
+  function tellState(): void {
+    timer = undefined
+    const state = visible(text(Buffer.concat(begun))) || visible(before)
+    if (state !== '' && state !== told) emit(state)
+    told = state
+    schedule()
+  }
+
+  function endLine(): void {
+    const last = takeBegun()
+    const state = isRedrawn ? visible(last) || visible(before) : last
+    if (!isRedrawn || state !== told) emit(state)
+    forgetStates()
+  }
+
+  function forgetStates(): void {
+    clearTimeout(timer)
+    timer = undefined
+    isRedrawn = false
+    before = ''
+    told = undefined
   }
 }
 
-/** A line without its line break; of one that is too long, enough to see so. */
-function text(bytes: Buffer, start: number, end: number): string {
-  const last = bytes[end - 1] === 13 && end > start ? end - 1 : end
-  return bytes.toString('utf8', start, Math.min(last, start + maximumLineBytes + 1))
+/** A state of a line without what moves the cursor, and without blanks that only take an older state away. */
+const visible = (state: string): string => stripVTControlCharacters(state).trimEnd()
+
+/** An output as it stands in the end: of lines that were drawn anew, the last state. */
+export function lastStates(output: string): string {
+  if (!output.includes('\r')) return output
+  const lines = output.replaceAll('\r\n', '\n').split('\n')
+  return lines.map((line) => (line.includes('\r') ? lastState(line) : line)).join('\n')
 }
+
+function lastState(line: string): string {
+  const states = line.split('\r').map(visible)
+  return states.findLast((state) => state !== '') ?? ''
+}
+
+/** Of a line that is too long, enough to see so. */
+const text = (line: Buffer): string => line.toString('utf8', 0, maximumLineBytes + 1)

@@ -1,5 +1,6 @@
 import type { Field } from '../data/schema.ts'
 import type { Issue } from '../errors.ts'
+import type { ProcessEnd } from '../kernel/stop.ts'
 
 /** The bytes of a frame (canonical JSON) or of a model: as they are, or the path of a file that holds them. */
 export type BytesSource = { bytes: Uint8Array } | { path: string }
@@ -96,7 +97,7 @@ export type RunOutcome =
   /** The model threw, returned something else than it must, or could not be imported. */
   | { status: 'failed'; error: string; traceback: string | null }
   /** The process that ran the model ended or stopped answering: the run may be tried again. */
-  | { status: 'host-died'; reason: string }
+  | { status: 'host-died'; reason: string; end?: ProcessEnd }
   /** The machine has no room for another process at the moment; nothing ran. */
   | { status: 'no-host'; reason: string }
   /** `signal` aborted, or the hosts were closed. */

@@ -2,7 +2,7 @@ import type { JobContext } from '../job/dispatcher.ts'
 import type { ScriptLimits, Scripts } from '../ml/runner.ts'
 import type { FilesWorker } from './files-worker.ts'
 import type { Folders } from './folders.ts'
-import { runInFolder } from './in-folder.ts'
+import { runInFolder, type Surroundings } from './in-folder.ts'
 import type { CommandEnd } from './process.ts'
 import type { createProject } from './project.ts'
 
@@ -10,8 +10,7 @@ export interface CommandsDeps {
   project: ReturnType<typeof createProject>
   folders: Folders
   worker: FilesWorker
-  /** Environment of the service. */
-  environment: Readonly<Record<string, string | undefined>>
+  surroundings: Surroundings
 }
 
 /** A command that is not part of a model. */
@@ -35,7 +34,7 @@ const noLimits: ScriptLimits = {
 }
 
 /** Runs commands, each in a folder of its own with a copy of the project, which is gone when the run has ended. */
-export function createCommands({ project, folders, worker, environment }: CommandsDeps) {
+export function createCommands({ project, folders, worker, surroundings }: CommandsDeps) {
   return {
     async run(
       { words, env, timeoutMs }: LooseCommand,
@@ -47,7 +46,7 @@ export function createCommands({ project, folders, worker, environment }: Comman
         const options = { ...env, set: { ...env.set, [projectVariable]: root } }
         return await runInFolder({
           ...{ words, folder, root, options, limits: noLimits, timeoutMs, worker, context },
-          service: environment,
+          surroundings,
         })
       } finally {
         void folder.remove()

@@ -100,6 +100,7 @@ const text = fc.oneof(
   fc.string({ unit: 'binary' }).filter((made) => !made.includes('\0')),
   fc.string({ unit: 'grapheme' }),
   fc.stringMatching(/^[0-9a-fxoEeyn.:_+-]{1,6}$/),
+  fc.stringMatching(/^[a-zA-Z/][a-zA-Z0-9_./ -]{0,6}$/),
 )
 /** R has no subnormal numbers in YAML. */
 const isNormal = (value: number) => value === 0 || Math.abs(value) >= 2.2250738585072014e-308

@@ -1,6 +1,6 @@
 import { configYaml } from '../ml/model-file.ts'
 import type { Scripts } from '../ml/runner.ts'
-import { FilesError } from './files.ts'
+import { FilesError } from './trouble.ts'
 
 /** What stays on top in the layout of chap-core. */
 const shared = ['prediction_periods', 'additional_continuous_covariates']

@@ -42,8 +42,8 @@ export function scriptEnvironment(given: EnvironmentOptions): Record<string, str
   const wanted = new Set(options.pass)
   const env: Record<string, string> = {}
   for (const [name, value] of Object.entries(service)) {
-    const isPassed = wanted.has(name) || passed.test(name) || (numeric.test(name) && !isLocale(name))
-    if (value !== undefined && isPassed) env[name] = value
+    if (value === undefined || isLocale(name)) continue
+    if (wanted.has(name) || passed.test(name) || numeric.test(name)) env[name] = value
   }
   // A project's own packages stay where they are, and are used from there.
   const python = join(project, '.venv')

@@ -1,4 +1,5 @@
 import type { JobOutcome } from '../job/dispatcher.ts'
+import { lastStates } from '../ml/output.ts'
 import type { CommandEnd } from './process.ts'
 import { FilesError, toTrouble } from './trouble.ts'
 import { skippedLine, type Workspace } from './workspace.ts'
@@ -32,7 +33,7 @@ export function unfinished({ kind }: CommandEnd): JobOutcome | null {
  * nothing there: `Rscript` without its file is one.
  */
 export function tell(command: string, { failure, exitCode, stderr, stdout }: CommandEnd): string {
-  const said = stderr.trim() || (exitCode === null ? '' : stdout.trim())
+  const said = lastStates(stderr).trim() || (exitCode === null ? '' : lastStates(stdout).trim())
   const end = said.slice(-tailLength)
   return `${command} ${failure}${end === '' ? '' : `:\n${end}`}`
 }

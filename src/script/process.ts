@@ -4,6 +4,7 @@ import { createLineSplitter, createLogLimit, readInBites } from '../ml/output.ts
 import type { LogStream } from '../ml/run.ts'
 import type { ScriptLimits } from '../ml/runner.ts'
 import { createCapture } from './capture.ts'
+import { findHint, type HintOptions } from './hints.ts'
 import { isProgram } from './program.ts'
 
 /*
@@ -34,9 +35,14 @@ export interface CommandRun {
 export interface CommandEnd {
   /** Why it did not do its work; null when it ended by itself with code 0. */
   failure: string | null
-  /** `aborted`: the signal ended it. `no-process`: the machine has no room for another one. */
-  kind: 'ended' | 'aborted' | 'no-process'
+  /**
+   * `aborted`: it was stopped with its job or service, and has not failed. `late`: it took more than its time. `unstarted`: it never
+   * ran. `no-process`: the machine has no room for another one.
+   */
+  kind: 'ended' | 'aborted' | 'late' | 'unstarted' | 'no-process'
   exitCode: number | null
+  /** What ended it, if it did not end by itself. */
+  signal: NodeJS.Signals | null
   stdout: string
   stderr: string
 }
@@ -46,7 +52,14 @@ export async function runCommand(run: CommandRun): Promise<CommandEnd> {
   const [program = '', ...rest] = run.words
   const missing = findFault(program, run)
   if (missing !== null) {
-    return { failure: missing, kind: 'ended', exitCode: 127, stdout: '', stderr: '' }
+    return {
+      failure: missing,
+      kind: 'unstarted',
+      exitCode: 127,
+      signal: null,
+      stdout: '',
+      stderr: '',
+    }
   }
   const [file, ...args] = withLimits([program, ...rest], run.limits)
   let child: ChildProcess
@@ -59,19 +72,20 @@ export async function runCommand(run: CommandRun): Promise<CommandEnd> {
     })
     await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject))
   } catch (error) {
-    return unstarted(program, error as NodeJS.ErrnoException)
+    return unstarted(run, error as NodeJS.ErrnoException)
   }
   child.on('error', () => {})
   return follow(child, run)
 }
 
-function unstarted(program: string, { code, message }: NodeJS.ErrnoException): CommandEnd {
-  const end = { exitCode: null, stdout: '', stderr: '' }
+function unstarted(run: CommandRun, { code, message }: NodeJS.ErrnoException): CommandEnd {
+  const end = { exitCode: null, signal: null, stdout: '', stderr: '' }
   if (code === 'EAGAIN' || code === 'ENOMEM' || code === 'EMFILE' || code === 'ENFILE')
     return { ...end, kind: 'no-process', failure: `no process could be started (${code})` }
   if (code === 'E2BIG')
-    return { ...end, kind: 'ended', failure: 'its arguments or environment are too long' }
-  return { ...end, kind: 'ended', failure: `"${program}" could not be started: ${code ?? message}` }
+    return { ...end, kind: 'unstarted', failure: 'its arguments or environment are too long' }
+  const hint = findHint(toHintOptions(run)) ?? `"${run.words[0]}": ${code ?? message}`
+  return { ...end, kind: 'unstarted', failure: `could not be started: ${hint}` }
 }
 
 async function follow(child: ChildProcess, run: CommandRun): Promise<CommandEnd> {
@@ -124,10 +138,13 @@ async function follow(child: ChildProcess, run: CommandRun): Promise<CommandEnd>
   for (const { lines } of outputs) lines.flush()
   const [stdout, stderr] = outputs.map(({ capture }) => capture.text()) as [string, string]
 
+  const failure = describe({ code, signal, stoppedFor, run })
+  const hint = failure !== null && stoppedFor === undefined ? findHint(toHintOptions(run)) : null
   return {
-    failure: describe({ code, signal, stoppedFor, run }),
-    kind: stoppedFor === 'abort' ? 'aborted' : 'ended',
+    failure: hint === null ? failure : `${failure}; ${hint}`,
+    kind: stoppedFor === undefined ? 'ended' : stoppedFor === 'abort' ? 'aborted' : 'late',
     exitCode: code,
+    signal,
     stdout,
     stderr,
   }
@@ -154,6 +171,14 @@ function describe({ code, signal, stoppedFor, run }: End): string | null {
   }
   return code === 0 ? null : `ended with exit code ${code}`
 }
+
+const toHintOptions = ({
+  words,
+  folder,
+  env,
+}: Pick<CommandRun, 'words' | 'folder' | 'env'>): HintOptions => ({
+  ...{ words, folder, path: env.PATH ?? '' },
+})
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
@@ -183,7 +208,9 @@ function findFault(program: string, { folder, env, limits, words }: CommandRun):
     : [program]
   const missing = needed.find((name) => !isProgram(name, env.PATH ?? '', folder))
   if (missing === undefined) return null
+  const hint = missing === program ? findHint(toHintOptions({ words, folder, env })) : null
+  if (hint !== null) return `could not be started: ${hint}`
   return missing.includes('/')
-    ? `could not be started: "${missing}" is not in the project, or may not be executed`
+    ? `could not be started: "${missing}" is not in the project`
     : `could not be started: the program "${missing}" was not found; is it installed, and in the PATH of the service?`
 }

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { testWith } from '../../test/setup/needs.ts'
 import { counting, makeFolder, startScripts, train } from './fixtures/project.ts'
 import { findProcesses } from './leftovers.ts'
@@ -550,6 +550,51 @@ describe('a command', () => {
       delete process.env.CHAPKIT_TEST_SECRET
       delete process.env.CHAPKIT_TEST_PASSED
     }
+  })
+
+  test('gets what changes its numbers, a decimal point and a UTF-8 locale, all told in the lineage', async () => {
+    const given = {
+      OMP_NUM_THREADS: '1',
+      OPENBLAS_CORETYPE: 'Haswell',
+      MKL_CBWR: 'COMPATIBLE',
+      GOTO_NUM_THREADS: '1',
+      BLIS_NUM_THREADS: '1',
+      VECLIB_MAXIMUM_THREADS: '1',
+      NUMEXPR_MAX_THREADS: '2',
+      PYTHONHASHSEED: '7',
+      TZ: 'Africa/Kampala',
+      SOURCE_DATE_EPOCH: '1700000000',
+    }
+    for (const [name, value] of Object.entries({ ...given, LC_ALL: 'POSIX', HF_TOKEN: 'hush' }))
+      vi.stubEnv(name, value)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const service = await startScripts(
+      { ...counting, 'train.sh': 'env; wc -l < data.csv > model.txt' },
+      { env: { HF_TOKEN: true, REGION: 'north', MKL_NUM_THREADS: '3' } },
+    )
+    const { id } = await service.train()
+    const { json } = await service.request('GET', `/api/v1/artifacts/${id}`)
+    const lines: string[] = json.data.metadata.stdout.split('\n')
+    for (const [name, value] of Object.entries(given)) expect(lines).toContain(`${name}=${value}`)
+    expect(lines).toContain('LC_NUMERIC=C')
+    expect(lines.find((line) => line.startsWith('LANG='))).toMatch(/utf-?8$/i)
+    expect(lines.filter((line) => line.startsWith('LC_ALL'))).toEqual([])
+
+    const lineage = await service.request('GET', `/api/v1/artifacts/${id}/$lineage`)
+    expect(lineage.json.environment.variables).toMatchObject({
+      ...given,
+      MKL_NUM_THREADS: '3',
+      LC_NUMERIC: 'C',
+    })
+    // By name only: a value may be a secret.
+    expect(lineage.json.environment.names).toEqual(expect.arrayContaining(['HF_TOKEN', 'REGION']))
+    expect(lineage.text).not.toMatch(/hush|north/)
+    const predicted = await service.predict(id)
+    const { json: later } = await service.request(
+      'GET',
+      `/api/v1/artifacts/${predicted.id}/$lineage`,
+    )
+    expect(later.environment).toEqual(lineage.json.environment)
   })
 
   test('is read while it runs, and ended with all that it started when its job is canceled', async () => {

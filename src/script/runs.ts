@@ -18,10 +18,9 @@ import { configFileBytes } from './config-file.ts'
 import type { PlacedFile } from './files.ts'
 import type { FilesWorker } from './files-worker.ts'
 import type { Filling, Folders, RunFolder } from './folders.ts'
-import { runInFolder } from './in-folder.ts'
+import { type FolderEnd, runInFolder, type Surroundings } from './in-folder.ts'
 import type { Skipped } from './listing.ts'
 import { handled, tell, tellUnstored, unfinished } from './outcome.ts'
-import type { CommandEnd } from './process.ts'
 import type { createProject } from './project.ts'
 import { untilStored } from './storing.ts'
 import { FilesError, isPassing } from './trouble.ts'
@@ -36,8 +35,7 @@ export interface ScriptRunsDeps {
   worker: FilesWorker
   artifacts: Artifacts
   blobs: Blobs
-  /** Environment of the service. */
-  environment: Readonly<Record<string, string | undefined>>
+  surroundings: Surroundings
   covariates: readonly string[]
   version: string
   now: Clock
@@ -121,13 +119,13 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     files: Partial<Record<FilePlaceholder, string>>,
     folder: RunFolder,
     context: JobContext,
-  ): Promise<CommandEnd> =>
+  ): Promise<FolderEnd> =>
     runInFolder({
       words: toArguments(command, files),
       options: scripts.environment,
       limits: scripts.limits,
       timeoutMs: scripts.timeoutMs,
-      ...{ folder, root, worker, context, service: deps.environment },
+      ...{ folder, root, worker, context, surroundings: deps.surroundings },
     })
 
   /** Says in the log what is not copied or kept, within bounds: a script may leave any number of pipes. */
@@ -144,7 +142,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   interface Frame {
     configId: string
     startedAt: number
-    end: CommandEnd
+    end: FolderEnd
     status: 'success' | 'failed'
   }
 
@@ -200,7 +198,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     claim: Claim
     payload: TrainPayload
     startedAt: number
-    end: CommandEnd
+    end: FolderEnd
     workspace: Workspace
     facts: FrameFacts
     stored: { hash: string }
@@ -233,6 +231,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
           inputs: { data: payload.data, ...(geo !== null && { geo }) },
           project: stored.hash,
           command: scripts.train.text,
+          environment: end.environment,
           model: workspace.staged.hash,
           signature: { inputs: { data: facts.fields }, output: null },
           metrics: {},
@@ -296,6 +295,9 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         }
         const stored = await untilStored(store, { context, onError })
         if (!stored) return { status: 'aborted' }
+        // A command that catches the signal of a stop may end well before its work is done.
+        const isCut = end.failure === null && 'failure' in stored.output
+        if (isCut && deps.surroundings.stopping.aborted) return { status: 'aborted' }
         if ('frame' in stored.output)
           for (const warning of stored.output.warnings) context.log('log', `warning: ${warning}`)
         logSkipped(stored.workspace, context)
@@ -310,7 +312,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   type Output = { frame: Uint8Array; facts: FrameFacts; warnings: string[] } | { failure: string }
 
   /** The prediction that a command has written, or why there is none. */
-  async function readOutput(folder: RunFolder, end: CommandEnd, future: string): Promise<Output> {
+  async function readOutput(folder: RunFolder, end: FolderEnd, future: string): Promise<Output> {
     if (end.failure !== null) return { failure: tell('The predict command', end) }
     try {
       return await worker.run('readPrediction', {
@@ -338,7 +340,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     claim: Claim
     payload: PredictPayload
     startedAt: number
-    end: CommandEnd
+    end: FolderEnd
     training: Training
     workspace: Workspace
     output: Output
@@ -375,6 +377,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       model: training.hash,
       training: payload.trainingId,
       command: scripts.predict.text,
+      environment: end.environment,
       inputs: {
         historic: payload.historic,
         future: payload.future,

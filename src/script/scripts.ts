@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs'
-import type { CommandsDeps } from './commands.ts'
 import { createCommands } from './commands.ts'
 import { createFilesWorker } from './files-worker.ts'
 import { createFolders } from './folders.ts'
+import type { Surroundings } from './in-folder.ts'
+import { findLocale, type ScriptLocale } from './locale.ts'
 import { createProject, type ProjectDeps } from './project.ts'
 import { createScriptRuns, type ScriptRunsDeps } from './runs.ts'
 
@@ -14,21 +15,25 @@ export interface WorkshopDeps {
   /** Files and folders of the service, which are no part of a project. */
   owned: readonly string[]
   /** Environment of the service. */
-  environment: CommandsDeps['environment']
+  environment: Surroundings['environment']
+  /** Aborts when the service begins to stop. */
+  stopping: AbortSignal
   newId: () => string
   onError: (error: unknown, event: string) => void
 }
 
 type ModelDeps = Omit<
   ScriptRunsDeps,
-  'project' | 'folders' | 'worker' | 'blobs' | 'environment' | 'onError'
+  'project' | 'folders' | 'worker' | 'blobs' | 'surroundings' | 'onError'
 >
 
 export type Workshop = ReturnType<typeof openWorkshop>
 
 /** Where commands run: those of a model, and those of tasks. */
 export function openWorkshop(deps: WorkshopDeps) {
-  const { scratch, owned, blobs, database, environment, newId, onError } = deps
+  const { scratch, owned, blobs, database, environment, stopping, newId, onError } = deps
+  const locale = findLocale(environment)
+  const surroundings: Surroundings = { environment, locale, stopping }
   const worker = createFilesWorker()
   const background = createFilesWorker()
   const folders = createFolders({ root: scratch, worker, background, newId, onError })
@@ -41,15 +46,18 @@ export function openWorkshop(deps: WorkshopDeps) {
       assertFolder(model.root, 'The project of the model')
       const project = projectAt(model.root)
       return createScriptRuns({
-        ...{ ...model, blobs, environment, project, folders, worker, onError },
+        ...{ ...model, blobs, surroundings, project, folders, worker, onError },
       })
     },
 
     /** Runs commands in copies of a folder. Throws when it is none. */
     commands(root: string) {
       assertFolder(root, 'The project of the tasks')
-      return createCommands({ project: projectAt(root), folders, worker, environment })
+      return createCommands({ project: projectAt(root), folders, worker, surroundings })
     },
+
+    /** What scripts get as their locale. */
+    locale: (): Promise<ScriptLocale> => locale,
 
     /** Ends and removes what an earlier start has left. Answers how many processes there were. */
     clear: (): Promise<number> => folders.clear(),

@@ -4,6 +4,8 @@ import { isLoopback } from '../kernel/loopback.ts'
 import type { Settings } from '../settings.ts'
 import { watchPace } from './pace.ts'
 
+const endSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
 export interface ListenHooks {
   /** Called once the socket is open: what may be prepared meanwhile. */
   warm: () => Promise<void> | undefined
@@ -11,7 +13,7 @@ export interface ListenHooks {
   announce: (listening: AddressInfo) => void
   /** Ends the service: when the socket cannot be opened, and when the process is asked to end. */
   close: (atOnce: AbortSignal) => Promise<void>
-  /** Whether SIGTERM and SIGINT end the service; false leaves them alone. */
+  /** Whether SIGTERM, SIGINT and SIGHUP end the service; false leaves them alone. */
   signals: boolean
   /** Whether the service asks for keys; else it warns when others can reach it. */
   isProtected: boolean
@@ -57,11 +59,15 @@ export async function openSocket(
   return { url: `http://${host}:${port}` }
 }
 
-/** The first SIGTERM or SIGINT drains, a second one stops now, a third one does not wait for that either. */
+/**
+ * The first SIGTERM, SIGINT or SIGHUP drains, a second one stops now, a third one does not wait for that either. A SIGHUP after the
+ * first signal counts for nothing: a terminal that closes sends two, and some supervisors send one beside SIGTERM.
+ */
 function endOnSignals(app: FastifyInstance, close: (atOnce: AbortSignal) => Promise<void>) {
   const atOnce = new AbortController()
   let stopping = false
   const onSignal = (signal: NodeJS.Signals) => {
+    if (stopping && signal === 'SIGHUP') return
     if (atOnce.signal.aborted) process.exit(1)
     if (stopping) {
       atOnce.abort()
@@ -83,13 +89,11 @@ function endOnSignals(app: FastifyInstance, close: (atOnce: AbortSignal) => Prom
       },
     )
   }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
+  for (const signal of endSignals) process.on(signal, onSignal)
   app.server.once('close', () => {
     // Signals during the rest of a stop still count; without one under way they are no longer ours.
     if (stopping) return
-    process.off('SIGTERM', onSignal)
-    process.off('SIGINT', onSignal)
+    for (const signal of endSignals) process.off(signal, onSignal)
   })
 }
 

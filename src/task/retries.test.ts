@@ -85,7 +85,14 @@ test('each attempt follows when its time has come, and not before', async () => 
     commands: {
       run: async () => {
         began.push(now())
-        return { failure: 'ended', kind: 'ended', exitCode: 1, stdout: '', stderr: '' }
+        return {
+          failure: 'ended',
+          kind: 'ended',
+          exitCode: 1,
+          signal: null,
+          stdout: '',
+          stderr: '',
+        }
       },
     },
   })

@@ -63,6 +63,41 @@ test('a job that does not end in time goes back to the queue and runs after the 
   expect(again.log.some(({ event }) => event === 'job.taken_over')).toBe(false)
 })
 
+test.each(['SIGTERM', 'SIGHUP'] as const)(
+  'a stop that signals a service and the hosts of its models (%s) costs a job none of its attempts',
+  async (signal) => {
+    const first = await startService({ dataDir: temporaryFolder() })
+    const { folder, began, runs, release } = stage()
+    const { json } = await first.train(await first.config('hold', folder))
+    let service = first
+    // As often as a job may lose its host until it fails.
+    for (let stop = 0; stop < 3; stop++) {
+      const host = await began(stop)
+      process.kill(host, signal)
+      service.signal(signal)
+      expect(await service.exited).toMatchObject({ code: 0 })
+      service = await restart(service)
+    }
+    await began(3)
+    release()
+    expect(await service.reaches(json.job_id, 'completed')).toMatchObject({ error: null })
+    expect(runs()).toBe(4)
+  },
+)
+
+test('a terminal that closes stops a service in good order, however often it says so', async () => {
+  const service = await startService({ dataDir: temporaryFolder() })
+  const { folder, began, release } = stage()
+  const { json } = await service.train(await service.config('hold', folder))
+  await began()
+  service.signal('SIGHUP')
+  await until('it stops', () => service.log.some(({ event }) => event === 'service.stopping'))
+  service.signal('SIGHUP')
+  release()
+  expect(await service.exited).toMatchObject({ code: 0, signal: null, stderr: '' })
+  expect(await (await restart(service)).job(json.job_id)).toMatchObject({ status: 'completed' })
+})
+
 test('a second signal does not wait for what runs', async () => {
   const service = await startService({
     dataDir: temporaryFolder(),

@@ -112,6 +112,53 @@ test('a service that ends takes its scripts with it, and their folders', async (
   expect(existsSync(scratchOf(service))).toBe(false)
 })
 
+/** The process that a run has become. */
+const processOf = (folder: string) => {
+  const [pid] = findProcesses(runsIn(folder).at(-1) ?? '')
+  return pid
+}
+
+const pauseMs = (milliseconds: number) =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+test.each([
+  ['sleeps', 'SIGTERM', 0, 'the service'],
+  ['sleeps', 'SIGTERM', 300, 'its script'],
+  ['sleeps', 'SIGTERM', 300, 'the service'],
+  ['sleeps', 'SIGINT', 100, 'its script'],
+  ['sleeps', 'SIGHUP', 100, 'its script'],
+  ['catches', 'SIGTERM', 100, 'its script'],
+  ['catches', 'SIGTERM', 300, 'the service'],
+] as const)(
+  'a stop that signals a service and its script (%s, %s, %d ms after %s) fails no job: it runs again',
+  async (behaviour, signal, gap, first) => {
+    const { service, folder } = await begin()
+    const { json } = await service.train(await service.config(behaviour, folder))
+    await until('it runs', () => runsIn(folder).length > 1)
+    const pid = await until('its process is there', () => processOf(folder))
+    const steps = [() => service.signal(signal), () => void process.kill(pid, signal)]
+    if (first === 'its script') steps.reverse()
+    steps[0]?.()
+    await pauseMs(gap)
+    steps[1]?.()
+    expect(await service.exited).toMatchObject({ code: 0, signal: null })
+
+    const again = await startService(service.options)
+    expect(await again.reaches(json.job_id, 'completed')).toMatchObject({ error: null })
+    expect(again.log.some(({ event }) => event === 'job.taken_over')).toBe(false)
+    expect(runsIn(folder).length).toBe(3)
+  },
+)
+
+test('a script that somebody else ends fails its job with the reason', async () => {
+  const { service, folder } = await begin()
+  const { json } = await service.train(await service.config('sleeps', folder))
+  await until('it runs', () => runsIn(folder).length > 1)
+  process.kill(await until('its process is there', () => processOf(folder)), 'SIGTERM')
+  const job = await service.reaches(json.job_id, 'failed')
+  expect(job.error).toBe('The train command was ended by SIGTERM')
+})
+
 function memoryOf({ pid }: RunningProcess): number {
   const [, kilobytes] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   return Number(kilobytes) * 1024

@@ -77,6 +77,7 @@ export async function dev(file: string, options: DevOptions): Promise<number> {
   const signal = await new Promise<NodeJS.Signals>((done) => {
     process.once('SIGINT', done)
     process.once('SIGTERM', done)
+    process.once('SIGHUP', done)
   })
   stopping = true
   clearTimeout(timer)
@@ -84,7 +85,8 @@ export async function dev(file: string, options: DevOptions): Promise<number> {
   // A second one is for the service, which ends at once: a terminal sends it to both.
   process.on('SIGINT', () => forward(child, 'SIGINT'))
   process.on('SIGTERM', () => child?.kill('SIGTERM'))
-  if (signal === 'SIGTERM') (child as ChildProcess | null)?.kill('SIGTERM')
+  process.on('SIGHUP', () => {})
+  if (signal !== 'SIGINT') (child as ChildProcess | null)?.kill(signal)
   else forward(child, 'SIGINT')
   await ended
   return exit.ok

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { findLocale } from '../../script/locale.ts'
 import { environment, parseSettings, type Settings } from '../../settings.ts'
 import { version } from '../../version.ts'
 import {
   checkDataFolder,
+  checkLocale,
   checkNode,
   checkPort,
   checkPrograms,
@@ -55,6 +57,8 @@ async function* examine(
 
   const languages = languagesOf(file === undefined ? '.' : dirname(resolve(file)))
   const because = (isThere: boolean, what: string) => (isThere ? `there are ${what} here` : null)
+  const isScripted = loaded?.service.spec.runner?.keeps === 'workspace' || languages.size > 0
+  yield checkLocale(await findLocale(environment()), because(isScripted, 'scripts'))
   yield checkTool(tools.R, because(languages.has('.r'), 'R scripts'), path)
   yield checkTool(tools.python, because(languages.has('.py'), 'Python scripts'), path)
   if (process.platform === 'linux') {

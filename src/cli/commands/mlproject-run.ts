@@ -1,5 +1,5 @@
 import { toService } from '../../mlproject/service.ts'
-import { environment } from '../../settings.ts'
+import { environment, withoutSecrets } from '../../settings.ts'
 import { failed, findProject } from '../mlproject.ts'
 
 export interface RunOptions {
@@ -7,6 +7,8 @@ export interface RunOptions {
   host?: string
   dataDir?: string
   param?: Readonly<Record<string, string>>
+  /** Variables for the commands: values, or true for those of this process. */
+  env?: Readonly<Record<string, string | true>>
 }
 
 /** Where such a service listens when nobody says so. */
@@ -14,11 +16,15 @@ const defaultPort = 9090
 
 /** Serves an MLproject as it is until the process is asked to end. Answers the exit code when it cannot, 0 when it runs. */
 export async function run(path: string, options: RunOptions): Promise<number> {
-  const { port, host, dataDir, param = {} } = options
+  const { port, host, dataDir, param = {}, env = {} } = options
   try {
     const found = findProject(path, { params: param, as: 'files' })
     for (const warning of found.warnings) console.error(`chapkit: warning: ${warning}`)
-    const service = toService(found.project, found.commands, found.folder)
+    for (const [name, value] of Object.entries(env)) {
+      if (value === true && withoutSecrets(environment())[name] === undefined)
+        console.error(`chapkit: warning: --env ${name}: ${whyMissing(name)}`)
+    }
+    const service = toService(found.project, found.commands, found.folder, env)
     const listening = port ?? (environment().PORT === undefined ? defaultPort : undefined)
     const { url } = await service.listen({
       // Its commands are processes anyway.
@@ -37,3 +43,8 @@ export async function run(path: string, options: RunOptions): Promise<number> {
     return failed(error)
   }
 }
+
+const whyMissing = (name: string): string =>
+  environment()[name] === undefined
+    ? `there is no such variable here; set it, or give its value: --env ${name}=VALUE`
+    : 'it is a secret of the service, which commands do not get'

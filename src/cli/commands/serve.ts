@@ -64,6 +64,7 @@ function watch(file: string, { port, host, dataDir, json }: ServeOptions): Promi
     ...flags,
   ]
   const child = spawn(process.execPath, args, { stdio: 'inherit' })
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => child.kill(signal))
   return new Promise((done) => child.on('exit', (code) => done(code ?? 0)))
 }

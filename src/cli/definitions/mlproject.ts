@@ -21,6 +21,7 @@ export function mlprojectRunCommand(run: Run): Command {
       .option('--host <address>', 'address to listen on (HOST, default 127.0.0.1)')
       .option('--data-dir <folder>', 'folder for the database and files (default: in memory)')
       .option(...paramOption)
+      .option(...envOption)
       .action((path: string, options) =>
         run(async () => (await import('../commands/mlproject-run.ts')).run(path, options)),
       ),
@@ -48,6 +49,21 @@ export function mlprojectMigrateCommand(run: Run): Command {
 }
 
 type Params = Readonly<Record<string, string>>
+
+type Env = Readonly<Record<string, string | true>>
+
+const envOption: [string, string, (text: string, before?: Env) => Env] = [
+  '--env <name[=value]>',
+  'variable that the commands get, too: the one of this shell, or a value; may be given again',
+  parseEnv,
+]
+
+function parseEnv(text: string, before: Env = {}): Env {
+  const [, name, value] = /^([A-Za-z_]\w*)(?:=(.*))?$/s.exec(text) ?? []
+  if (name === undefined)
+    throw new InvalidArgumentError(`expected NAME or NAME=VALUE, got '${text}'`)
+  return { ...before, [name]: value ?? true }
+}
 
 const paramOption: [string, string, (text: string, before?: Params) => Params] = [
   '--param <name=filename>',
