@@ -291,6 +291,10 @@ const cases: Case[] = [
     cause: async () => (await commandError('./train.sh', { 'train.sh': 'true' })).lines,
   },
   {
+    title: 'A script has Windows line ends',
+    cause: async () => (await commandError('sh train.sh', { 'train.sh': 'true\r\n' })).lines,
+  },
+  {
     title: 'A package of R is missing',
     needs: ['Rscript'],
     cause: async () =>

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { checkNode, checkPort } from './doctor.ts'
+import { checkLocale, checkNode, checkPort } from './doctor.ts'
 import { folderWith, run } from './fixtures/run.ts'
 import { listen } from './fixtures/service.ts'
 
@@ -50,6 +50,24 @@ test('R is missing where there are R scripts, with the command of the machine th
     about: 'not found, but there are R scripts here',
     remedy: expect.stringContaining('apk add R'),
   })
+})
+
+test('the locale that scripts get is told', async () => {
+  const { finding } = await examine(folderWith())
+  expect(finding('locale')).toMatchObject({
+    state: 'ok',
+    about: expect.stringMatching(/^scripts get \S+utf-?8 /i),
+  })
+})
+
+test('a machine without a UTF-8 locale lacks something where there are scripts', () => {
+  const none = { name: null, isOwn: false, variables: {} }
+  expect(checkLocale(none, 'there are scripts here')).toMatchObject({
+    state: 'missing',
+    about: expect.stringContaining('there are scripts here'),
+    remedy: expect.stringContaining('C.UTF-8'),
+  })
+  expect(checkLocale(none, null)).toMatchObject({ state: 'absent' })
 })
 
 test('the programs of a model of commands are looked for', async () => {

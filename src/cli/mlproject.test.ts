@@ -149,6 +149,53 @@ test('mlproject run serves a project as it is, in memory, to a prediction', asyn
   expect(readdirSync(folder, { recursive: true }).sort()).toEqual(before)
 })
 
+test('mlproject run --env hands variables on, tells of them in the lineage, and says what is not there', async () => {
+  const folder = folderWith({
+    MLproject: `name: env
+entry_points:
+  train: {command: "sh train.sh {train_data} {model}"}
+  predict: {command: "sh predict.sh {out_file}"}
+`,
+    'train.sh': 'echo "$OMP_NUM_THREADS,$NOTE,$EMPTY" > "$2"; echo "$OMP_NUM_THREADS,$NOTE,$EMPTY"',
+  })
+  const child = start(
+    folder,
+    ...['run', '--port', '0', '--env', 'OMP_NUM_THREADS=3', '--env', 'NOTE=a=b c'],
+    ...['--env', 'EMPTY=', '--env', 'NOT_HERE'],
+  )
+  let said = ''
+  child.stderr?.on('data', (chunk) => {
+    said += chunk
+  })
+  const url = await address(child)
+  const config = await send(`${url}/api/v1/configs`, { name: 'one', data: {} })
+  const data = { columns: ['time_period', 'location'], data: [['2024-01', 'a']] }
+  const { job_id, artifact_id } = await send(`${url}/api/v1/ml/$train`, {
+    config_id: config.id,
+    data,
+  })
+  const { items } = await send(`${url}/api/v1/jobs/${job_id}/$logs`)
+  expect(items.map(({ line }: { line: string }) => line)).toContain('3,a=b c,')
+  const { environment } = await send(`${url}/api/v1/artifacts/${artifact_id}/$lineage`)
+  expect(environment.variables.OMP_NUM_THREADS).toBe('3')
+  expect(environment.names).toEqual(expect.arrayContaining(['EMPTY', 'NOTE']))
+  expect(said).toContain('chapkit: warning: --env NOT_HERE: there is no such variable here')
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+})
+
+test.each(['1A', 'A-B=1', '=x', ''])('mlproject run --env refuses %j', (text) => {
+  const { code, err } = chapkit(
+    folderWith({ MLproject: smallFile }),
+    'mlproject',
+    'run',
+    '--env',
+    text,
+  )
+  expect(code).toBe(2)
+  expect(err).toContain(`expected NAME or NAME=VALUE, got '${text}'`)
+})
+
 test('mlproject run --data-dir keeps what it stores', async () => {
   const folder = folderWith({ MLproject: smallFile })
   const first = start(folder, 'run', '--port', '0', '--data-dir', 'kept')

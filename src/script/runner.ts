@@ -63,8 +63,9 @@ export interface ShellModelOptions<Config, Input = unknown> {
   /** Bounds on each process of a command, by default none. `processes` has no effect for root. */
   limits?: Partial<ScriptLimits>
   /**
-   * Environment variables besides the usual ones (`PATH`, `HOME`, locale, those of R, Python and Julia): a list of names
-   * that are passed on, or names with values; `true` as value passes a name on.
+   * Environment variables besides the usual ones (`PATH`, `HOME`, those of R, Python and Julia, those that change numbers): a list
+   * of names that are passed on, or names with values; `true` as value passes a name on. Their names are kept in the lineage. The
+   * locale of scripts is chosen by the service; only a value changes it.
    */
   env?: readonly string[] | Readonly<Record<string, string | true>>
   /** Findings of the model's own, after those of the service, for `$validate` and at submit. */
