@@ -61,11 +61,10 @@ export async function runInFolder(run: FolderRun): Promise<FolderEnd> {
     onLine: (stream, line) => context.log(stream, redact(line)),
     endStrays: (after) => worker.run('endProcesses', { run: folder.run, after: after - 1 }),
   })
-  const { code, signal } = { code: end.exitCode, signal: end.signal }
   const isStopped =
     end.kind === 'ended' &&
     end.failure !== null &&
-    (await isPartOfStop({ code, signal }, surroundings.stopping))
+    (await isPartOfStop({ code: end.exitCode, signal: end.signal }, surroundings.stopping))
   return {
     ...end,
     ...(isStopped && { kind: 'aborted' }),
