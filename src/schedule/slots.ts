@@ -1,5 +1,6 @@
 import type { Trigger } from './schema.ts'
 import { toCron } from './triggers.ts'
+import { wallClock } from './wall-clock.ts'
 
 /** The instants at which a schedule is to run, in milliseconds since 1970. */
 export interface Slots {
@@ -26,12 +27,12 @@ export function toSlots(trigger: Trigger): Slots {
 }
 
 function cronSlots(expression: string, zone: string): Slots {
-  const cron = toCron(expression, zone)
-  const after = (instant: number) => cron.nextRun(new Date(instant))?.getTime()
+  const { after, upTo } = isFixed(expression)
+    ? fixedTimes(expression, zone)
+    : matchingTimes(expression, zone)
   return {
     after,
-    // The reader looks before an instant, which it takes in whole milliseconds.
-    upTo: (instant) => cron.previousRuns(1, new Date(instant + 1))[0]?.getTime(),
+    upTo,
     count(from, last) {
       let count = 0
       for (let at = after(from); at !== undefined && at <= last; at = after(at)) {
@@ -39,6 +40,45 @@ function cronSlots(expression: string, zone: string): Slots {
         count++
       }
       return { count, isMore: false }
+    },
+  }
+}
+
+/**
+ * Whether an expression names times of the day, and not steps through it. Such a time happens once on each of its days, even where
+ * the clock shows it twice or not at all.
+ */
+function isFixed(expression: string): boolean {
+  if (expression.startsWith('@')) return !/^@hourly$/i.test(expression)
+  const fields = expression.split(' ')
+  return fields.slice(0, fields.length - 3).every((field) => !/[*?]/.test(field))
+}
+
+/** Every instant at which the clock of a zone shows what an expression says. */
+function matchingTimes(expression: string, zone: string): Pick<Slots, 'after' | 'upTo'> {
+  const cron = toCron(expression, zone)
+  return {
+    after: (instant) => cron.nextRun(new Date(instant))?.getTime(),
+    // The reader looks before an instant, which it takes in whole milliseconds.
+    upTo: (instant) => cron.previousRuns(1, new Date(instant + 1))[0]?.getTime(),
+  }
+}
+
+/**
+ * The times of an expression on the clock of a zone, each when the clock reaches it. They are read without a zone, so that none is
+ * lost with a gap: the reader leaves out those whose gap ends on another date, such as one from 23:00 to midnight.
+ */
+function fixedTimes(expression: string, zone: string): Pick<Slots, 'after' | 'upTo'> {
+  const cron = toCron(expression, 'UTC')
+  const clock = wallClock(zone)
+  return {
+    after(instant) {
+      const shown = cron.nextRun(new Date(clock.furthest(instant)))
+      return shown ? clock.reaches(shown.getTime()) : undefined
+    },
+    upTo(instant) {
+      const [shown] = cron.previousRuns(1, new Date(clock.furthest(instant) + 1))
+      return shown && clock.reaches(shown.getTime())
     },
   }
 }
