@@ -16,7 +16,7 @@ import {
 import type { ConfigSchema, ModelRunner } from './ml/runner.ts'
 import { parseRegistration, type RegistrationOptions } from './orchestrator/options.ts'
 import { type ScheduleOptions, toSchedulesSpec } from './schedule/spec.ts'
-import { apiKeyVariables } from './settings.ts'
+import { apiKeyVariables, isOrigin } from './settings.ts'
 import {
   defaultPrefixes,
   type Feature,
@@ -224,16 +224,26 @@ export class BaseServiceBuilder<
 
   private addWebApps(
     folder: string | URL,
-    { permission = 'public', contentSecurityPolicy = defaultPolicy }: WebAppsOptions,
+    options: WebAppsOptions,
     kind: Pick<WebAppSource, 'holdsApps' | 'prefix'>,
   ): this {
+    const { permission = 'public', contentSecurityPolicy = defaultPolicy, framedBy } = options
     const policy = contentSecurityPolicy === false ? null : contentSecurityPolicy
     if (policy !== null && !/^[ -~]+$/.test(policy)) {
       throw new Error(
         `Expected a contentSecurityPolicy of one line of ASCII, or false for none, got ${JSON.stringify(policy)}`,
       )
     }
-    const source = { ...kind, folder: this.toPath(folder), permission, policy }
+    const stranger = framedBy?.find((origin) => !isOrigin(origin))
+    if (stranger !== undefined) {
+      throw new Error(
+        `Expected origins such as "https://dhis2.example.org" in framedBy, without a path, got ${JSON.stringify(stranger)}`,
+      )
+    }
+    const source = {
+      ...{ ...kind, folder: this.toPath(folder), permission, policy },
+      framedBy: framedBy ?? null,
+    }
     return this.set({ webApps: [...this.spec.webApps, source] })
   }
 

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { announce, openRegistration } from './announce.ts'
@@ -38,6 +39,7 @@ import type { Platform } from './platform.ts'
 import { redactor } from './redact.ts'
 import type { ScriptLocale } from './script/locale.ts'
 import { createApp, type RoutePlugin } from './server/app.ts'
+import { namesOf } from './server/hosts.ts'
 import type { Logger } from './server/log.ts'
 import { toOpenApi } from './server/openapi.ts'
 import { pages } from './server/pages.ts'
@@ -391,7 +393,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         ),
         links: webApps.some(({ prefix }) => prefix === '/') ? null : homeLinks(spec, webApps),
       }),
-      webAppRoutes({ apps: webApps, taken, allowed }),
+      webAppRoutes({ apps: webApps, taken, frameOrigins: settings.frameOrigins, allowed }),
     ],
     maxBody: settings.maxBody,
     maxBodies: settings.maxBodies,
@@ -399,6 +401,18 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     maxStreams: settings.maxStreams,
     maxConnections: settings.maxConnections,
     probes: [prefixes.health, '/metrics'],
+    healthPath: prefixes.health,
+    hosts: {
+      listensOn: settings.host,
+      names: [
+        ...namesOf(hostname()),
+        settings.advertisedHost,
+        ...[publicUrl, spec.registration?.url].map((url) => (url ? new URL(url).hostname : null)),
+      ],
+      allowed: settings.allowedHosts,
+    },
+    publicUrl,
+    frameOrigins: settings.frameOrigins,
     corsOrigins: spec.corsOrigins ?? settings.corsOrigins,
     auth,
     newId,

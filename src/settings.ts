@@ -15,6 +15,14 @@ const number = (minimum: number, maximum: number) =>
 const wholeNumber = (fallback: number, minimum = 0, maximum = 2 ** 31 - 1) =>
   number(minimum, maximum).default(fallback)
 
+/** A list separated by commas, of which each item fits. */
+function listOf(fits: (item: string) => boolean, expected: string) {
+  return z
+    .string()
+    .transform((text) => toList(text))
+    .refine((items) => items.every(fits), expected)
+}
+
 const oneOf = <const Names extends readonly [string, ...string[]]>(names: Names) =>
   z.enum(names, `Expected one of ${names.join(', ')}`)
 
@@ -32,6 +40,23 @@ export const AdvertisedHost = z
     'Expected a name or an address, without http:// and without a port',
   )
 
+const hostPattern = /^(?:\*|(?:\*\.)?[\w-]+(?:\.[\w-]+)*\.?|\[?[\da-fA-F:.]+\]?)$/
+
+/** Names separated by commas. */
+const HostList = listOf(
+  (text) => hostPattern.test(text),
+  'Expected names such as example.org, *.example.org or *, without http:// and without a port',
+)
+
+/** Whether a text is a scheme and a host, with a port perhaps, and can stand in a policy. */
+export const isOrigin = (text: string): boolean => /^https?:\/\/[\w.:[\]-]+$/.test(text)
+
+/** Origins separated by commas. */
+const OriginList = listOf(
+  isOrigin,
+  'Expected origins such as https://dhis2.example.org, without a path',
+)
+
 /** The secret of the header `X-Service-Key`. */
 export const ServiceKey = z
   .string()
@@ -47,12 +72,14 @@ const Environment = z.object({
   CHAPKIT_PUBLIC_URL: z
     .url({ protocol: /^https?$/, error: 'Expected a URL such as https://example.org/forecasts' })
     .optional(),
+  CHAPKIT_ALLOWED_HOSTS: HostList.optional(),
   CHAPKIT_MAX_BODY: wholeNumber(64 * 1024 * 1024, 1024),
   CHAPKIT_MAX_BODIES: wholeNumber(128 * 1024 * 1024, 1024, Number.MAX_SAFE_INTEGER),
   CHAPKIT_MAX_REQUESTS: wholeNumber(256, 1),
   CHAPKIT_MAX_STREAMS: wholeNumber(1000, 1),
   CHAPKIT_MAX_CONNECTIONS: wholeNumber(5000, 1),
   CHAPKIT_CORS_ORIGINS: z.string().optional(),
+  CHAPKIT_FRAME_ORIGINS: OriginList.optional(),
   CHAPKIT_API_KEYS: z.string().optional(),
   SERVICEKIT_API_KEYS: z.string().optional(),
   CHAPKIT_DRAIN_SECONDS: wholeNumber(25, 0, 86_400),
@@ -97,6 +124,8 @@ export interface Settings {
   databaseUrl: string | null
   /** Base of `Location` headers, without a trailing slash; null takes it from the request. */
   publicUrl: string | null
+  /** Names besides its own that clients may call the service by; `*.example.org` is every one below, `*` every one. */
+  allowedHosts: readonly string[]
   /** Largest JSON body, in bytes. */
   maxBody: number
   /** Bytes of bodies held in memory at the same time, of all requests together; more are refused with 503. */
@@ -108,6 +137,8 @@ export interface Settings {
   /** Connections beyond which only `/health` is answered. */
   maxConnections: number
   corsOrigins: string[]
+  /** Origins whose pages may show web apps in a frame. */
+  frameOrigins: readonly string[]
   /** How long a stop waits for requests and jobs, in milliseconds. */
   drainMs: number
   /** How long finished jobs are kept, in milliseconds. */
@@ -163,12 +194,14 @@ export function parseSettings(
     tempDir: env.CHAPKIT_TEMP_DIR ?? null,
     databaseUrl: env.DATABASE_URL ?? null,
     publicUrl: env.CHAPKIT_PUBLIC_URL?.replace(/\/+$/, '') ?? null,
+    allowedHosts: env.CHAPKIT_ALLOWED_HOSTS ?? [],
     maxBody: env.CHAPKIT_MAX_BODY,
     maxBodies: env.CHAPKIT_MAX_BODIES,
     maxRequests: env.CHAPKIT_MAX_REQUESTS,
     maxStreams: env.CHAPKIT_MAX_STREAMS,
     maxConnections: env.CHAPKIT_MAX_CONNECTIONS,
     corsOrigins: toList(env.CHAPKIT_CORS_ORIGINS),
+    frameOrigins: env.CHAPKIT_FRAME_ORIGINS ?? [],
     drainMs: env.CHAPKIT_DRAIN_SECONDS * 1000,
     jobRetentionMs: env.CHAPKIT_JOB_RETENTION_DAYS * 86_400_000,
     maxQueuedJobs: env.CHAPKIT_MAX_QUEUED_JOBS,

@@ -182,6 +182,14 @@ const cases: Case[] = [
     },
   },
   {
+    title: '403: a page of another site',
+    async cause() {
+      const { request } = await started(model())
+      const headers = { origin: 'https://maps.example.org', 'sec-fetch-site': 'cross-site' }
+      return details(request('POST', '/api/v1/configs', { name: 'a', data: {} }, headers))
+    },
+  },
+  {
     title: '404: nothing there',
     async cause() {
       const { request } = await started(model())
@@ -226,6 +234,13 @@ const cases: Case[] = [
       const { request } = await started(model())
       const headers = { 'content-type': 'application/x-www-form-urlencoded' }
       return details(request('POST', '/api/v1/configs', '{"name":"a","data":{}}', headers))
+    },
+  },
+  {
+    title: '421: another name',
+    async cause() {
+      const { request } = await started(model())
+      return details(request('GET', '/api/v1/configs', undefined, { host: 'forecast.example.org' }))
     },
   },
   {

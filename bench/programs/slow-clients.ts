@@ -19,7 +19,7 @@ interface Kind {
 
 const openMs = 5000
 
-const host = 'Host: x\r\n'
+const host = 'Host: localhost\r\n'
 
 function kindsOf(artifact: string): Kind[] {
   return [

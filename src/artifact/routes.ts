@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Blobs } from '../blob/blobs.ts'
 import { ChapkitError, validationError } from '../errors.ts'
 import { answerDownload } from '../http/bytes.ts'
+import { assertNotPartOfPage, inertHeaders } from '../http/inert.ts'
 import {
   absoluteUrl,
   addEndpoint,
@@ -297,7 +298,7 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
           permission: 'artifact:download',
           summary: 'Download the content of an artifact',
           description:
-            'Ranges and ETags are supported. Frames come in the format that is asked for.',
+            'Ranges and ETags are supported. Frames come in the format that is asked for. Scripts and styles come as `application/octet-stream`: a browser runs nothing that was uploaded.',
           query: {
             type: 'object',
             properties: { format: { enum: [...frameFormats], default: 'records' } },
@@ -322,9 +323,10 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
             },
             304: { description: 'They are still those of `If-None-Match`' },
           },
-          problems: [400, 404, 416, 422],
+          problems: [400, 403, 404, 416, 422],
         },
         async (request, reply) => {
+          assertNotPartOfPage(request.headers)
           const row = await artifacts.getRow(parseUlid(request.params.id))
           const download = await toDownload(row, blobs, request.query.format ?? 'records')
           const { status, headers, body } = await answerDownload(
@@ -332,7 +334,11 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
             request.headers,
             request.method,
           )
-          return reply.code(status).headers(headers).send(body)
+          const isShared = reply.hasHeader('access-control-allow-origin')
+          return reply
+            .code(status)
+            .headers({ ...headers, ...inertHeaders(headers['content-type'], { isShared }) })
+            .send(body)
         },
       )
     }

@@ -159,13 +159,17 @@ function toSchema(part: Part): JsonSchema {
   return '~standard' in part ? toJsonSchema(part as StandardSchemaV1) : part
 }
 
-/** The absolute URL of something just created, below the service's public address or the one the client used. */
+/**
+ * The URL of something just created, below the service's public address or the one the client used, which is one of the
+ * service's own names by then. A client that named no host gets the path alone.
+ */
 export function absoluteUrl(
   request: FastifyRequest,
   path: string,
   publicUrl: string | null,
 ): string {
-  return `${publicUrl ?? `${request.protocol}://${request.host}`}${path}`
+  if (publicUrl !== null) return `${publicUrl}${path}`
+  return request.host ? `${request.protocol}://${request.host}${path}` : path
 }
 
 /** The query part of a `Link` header that leads to the next page by key. */

@@ -7,7 +7,7 @@ import { openSqlite } from '../db/sqlite.ts'
 import type { Queries } from '../db/tables.ts'
 import { ChapkitError } from '../errors.ts'
 import { createIds } from '../kernel/id.ts'
-import { dailyAt, everyMinutes } from './fixtures/wall-clock.ts'
+import { dailyAt, everyMinutes, look } from './fixtures/wall-clock.ts'
 import { createSchedules, type ScheduledTasks } from './schedules.ts'
 import {
   type MisfirePolicy,
@@ -64,7 +64,7 @@ const worlds: World[] = [
   // The clocks of Oslo change on 29 March 2026, those of Lord Howe on 5 April.
   {
     trigger: { type: 'cron', expression: '30 2 * * *', zone: 'Europe/Oslo' },
-    slots: dailyAt('Europe/Oslo', 150, earliest - day, end),
+    slots: dailyAt(look('Europe/Oslo', earliest - day, end), 150),
     step: 8 * hour,
   },
   {
@@ -77,7 +77,7 @@ const worlds: World[] = [
   },
   {
     trigger: { type: 'cron', expression: '45 1 * * *', zone: 'Australia/Lord_Howe' },
-    slots: dailyAt('Australia/Lord_Howe', 105, earliest - day, end),
+    slots: dailyAt(look('Australia/Lord_Howe', earliest - day, end), 105),
     step: 8 * hour,
   },
 ]

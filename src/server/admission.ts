@@ -5,6 +5,7 @@ import { ChapkitError } from '../errors.ts'
 import { onlyWaits } from '../http/routes.ts'
 import type { Logger } from './log.ts'
 import { shorten, toProblem } from './problem.ts'
+import { readTarget } from './target.ts'
 
 export interface AdmissionOptions {
   /** Requests that are worked on at the same time, at most. */
@@ -214,18 +215,36 @@ export function createAdmission(options: AdmissionOptions) {
       server.removeAllListeners('request')
       server.on('connection', onConnection)
       server.on('request', (request, response) => {
+        readTarget(request)
         admit(request, response, () => pass(request, response))
       })
-      // Who asks first is not told to send a body that nobody will read; who may come in is told by the app.
       server.on('checkContinue', (request, response) => {
+        readTarget(request)
         if (isBusy()) response.shouldKeepAlive = false
         const asking = response as AdmittedResponse
         admit(request, response, () => {
-          asking.asksFirst = true
+          continueWhenRead(request, asking)
           pass(request, response)
         })
       })
     },
+  }
+}
+
+/**
+ * Tells a client that asks first to send its body at the moment in which somebody begins to read it. So it is told by no check
+ * that may refuse the body unread, and by every parser, whoever has added it.
+ */
+function continueWhenRead(request: IncomingMessage, response: AdmittedResponse): void {
+  response.asksFirst = true
+  const read = request._read
+  request._read = function (size) {
+    // The rest of what was refused is read as well, to be thrown away.
+    if (response.asksFirst && !response.headersSent) {
+      response.asksFirst = false
+      response.writeContinue()
+    }
+    read.call(this, size)
   }
 }
 

@@ -4,11 +4,11 @@ import fastify, {
   type FastifyReply,
   type FastifyRequest,
   LogController,
-  type onRequestHookHandler,
   type onResponseHookHandler,
   type onSendHookHandler,
 } from 'fastify'
-import { ChapkitError, validationError } from '../errors.ts'
+import { validationError } from '../errors.ts'
+import { frameHeaders } from '../http/frames.ts'
 import { noteBody } from '../http/routes.ts'
 import { parseJson } from '../kernel/json.ts'
 import type { Observe } from '../kernel/observe.ts'
@@ -17,7 +17,10 @@ import { createBodyBudget } from './body-budget.ts'
 import { type Auth, limitRest, useAuth } from './guard.ts'
 import { type Logger, RequestLog } from './log.ts'
 import { answerClientError, answerRouterError, useProblems } from './problem.ts'
+import { createRefusals, type RefusalOptions } from './refusals.ts'
 import { createRouteTable, ownRoutes, type RouteTable } from './routing.ts'
+import { useSocketRefusals } from './sockets.ts'
+import { readTarget } from './target.ts'
 import { createValidatorCompiler } from './validation.ts'
 
 /** A plugin of routes: what every slice gives, and what a user adds with `withRoutes`. */
@@ -36,9 +39,16 @@ export interface AppOptions {
   maxRequests: number
   maxStreams: number
   maxConnections: number
-  /** Paths that are never refused, with everything below them. */
+  /** Paths that are never refused for being too much, with everything below them. */
   probes: readonly string[]
+  /** Path of the health checks, which are answered by whatever name a probe calls the service. */
+  healthPath: string
+  /** Names that the service has. */
+  hosts: RefusalOptions['hosts']
+  publicUrl: string | null
   corsOrigins: readonly string[]
+  /** Origins whose pages may show the user's own pages in a frame. */
+  frameOrigins: readonly string[]
   /** Null lets everybody in. */
   auth: Auth | null
   newId: () => string
@@ -86,7 +96,14 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: maxBody,
     // A body may take as long as it moves: pace.ts cuts those that do not. Headers have 15 s.
     requestTimeout: 0,
+    // For those without a socket; for all others it has happened by then.
+    rewriteUrl: (request) => {
+      readTarget(request as never)
+      return request.url as string
+    },
     http: {
+      // It is asked for in refusals.ts, which also says so.
+      requireHostHeader: false,
       headersTimeout: 15_000,
       connectionsCheckingInterval: 2000,
       maxHeaderSize: 16_384,
@@ -110,12 +127,20 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   useBodyBudget(app, options.maxBodies)
   const table = createRouteTable()
   table.collect(app)
-  useProblems(app, table.allowed)
+  const answerNowhere = useProblems(app, table.allowed)
   app.setValidatorCompiler(createValidatorCompiler())
   app.decorateRequest('bodyHash', undefined)
   app.decorateRequest('principal', undefined)
   useStrictJson(app)
+  const refuse = createRefusals(options)
   useHeadersAndLog(app, options.quiet, observe)
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { url } = request.routeOptions
+    done(
+      refuse(request.raw, { isProbe: url !== undefined && isAtOrBelow(url, options.healthPath) }),
+    )
+  })
+  useSocketRefusals(app, refuse, newId)
 
   if (corsOrigins.length > 0) {
     const { default: cors } = await import('@fastify/cors')
@@ -130,12 +155,23 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   }
   // Behind CORS: a preflight carries no key, and a page has to be able to read why it is refused.
   if (auth) useAuth(app, auth)
-  app.addHook('onRequest', enter)
+  app.addHook('onRequest', (request, reply, done) => {
+    // The router takes nothing for a parameter too: `/configs/` is no config without an id.
+    if (hasEmptyParameter(request)) return reply.callNotFound()
+    // What leads nowhere has no use for a body that was not sent yet.
+    if (request.is404 && (reply.raw as AdmittedResponse).asksFirst) {
+      answerNowhere(request, reply)
+      return
+    }
+    done()
+  })
   for (const plugin of options.routes) await app.register(async (scope) => plugin(scope))
   for (const plugin of options.ownRoutes) {
     await app.register(async (scope) => {
       scope.decorate(ownRoutes, true)
       scope.addHook('onSend', withoutCharset)
+      scope.addHook('onSend', notFramed(options.frameOrigins))
+      letJsonBeReplaced(scope)
       await explainMeeting(scope, plugin)
     })
   }
@@ -203,6 +239,21 @@ function useStrictJson(app: FastifyInstance) {
   )
 }
 
+/** A plugin may bring a parser of its own for JSON, as it may where the framework's is the only other one. */
+function letJsonBeReplaced(scope: FastifyInstance) {
+  const add = scope.addContentTypeParser as (...args: unknown[]) => FastifyInstance
+  const replace = function (this: FastifyInstance, types: unknown, ...rest: unknown[]) {
+    const isOurs = this.addContentTypeParser === replace
+    if (isOurs && [types].flat().includes('application/json')) {
+      this.removeContentTypeParser('application/json')
+      // A second one of theirs is refused as usual.
+      this.addContentTypeParser = add as never
+    }
+    return add.call(this, types, ...rest)
+  }
+  scope.addContentTypeParser = replace as never
+}
+
 /** Where there can be a body; the framework reads none of other requests. */
 function useBodyBudget(app: FastifyInstance, maxBodies: number) {
   const budget = createBodyBudget(maxBodies)
@@ -218,57 +269,14 @@ const commonHeaders = [
   ['referrer-policy', 'no-referrer'],
 ] as const
 
-/** The router takes nothing for a parameter too: `/configs/` is no config without an id. */
 function hasEmptyParameter({ params }: FastifyRequest): boolean {
   const values = (params ?? {}) as Record<string, string>
   for (const name in values) if (values[name] === '' && name !== '*') return true
   return false
 }
 
-/** The last step before a request is read. */
-const enter: onRequestHookHandler = (request, reply, done) => {
-  if (hasEmptyParameter(request)) return reply.callNotFound()
-  const response = reply.raw as AdmittedResponse
-  if (response.asksFirst) {
-    response.asksFirst = false
-    response.writeContinue()
-  }
-  done()
-}
-
-/** What is wrong with a request whatever it asks for. */
-function refusalOf({ raw, headers }: FastifyRequest): ChapkitError | undefined {
-  if (raw.httpVersionMajor !== 1) {
-    return new ChapkitError(
-      'bad-request',
-      `Expected an HTTP/1.1 request, got HTTP/${raw.httpVersion}`,
-    )
-  }
-  if (!raw.url?.startsWith('/')) {
-    return new ChapkitError(
-      'bad-request',
-      'Expected a path that begins with `/` as the target of the request',
-    )
-  }
-  if (countHosts(raw.rawHeaders) > 1) {
-    return new ChapkitError('bad-request', 'Expected one Host header, got several')
-  }
-  const encoding = headers['content-encoding']
-  if (encoding === undefined || encoding.toLowerCase() === 'identity') return undefined
-  return new ChapkitError(
-    'unsupported-media-type',
-    `Expected a body as it is, got \`Content-Encoding: ${encoding.slice(0, 100)}\`; send it uncompressed`,
-    { headers: { 'accept-encoding': 'identity' } },
-  )
-}
-
-function countHosts(rawHeaders: readonly string[]): number {
-  let count = 0
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] as string
-    if (name.length === 4 && name.toLowerCase() === 'host') count++
-  }
-  return count
+function isAtOrBelow(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(`${prefix}/`)
 }
 
 function useHeadersAndLog(
@@ -285,7 +293,7 @@ function useHeadersAndLog(
     if (request.is404 && !quiet(request.url)) {
       reply.raw.once('finish', () => logRequest.call(app, request, reply, () => {}))
     }
-    done(refusalOf(request))
+    done()
   })
   app.addHook('onRoute', (options) => {
     // Probes ask all the time, and say nothing: their routes have no such hook at all.
@@ -316,4 +324,16 @@ const withoutCharset: onSendHookHandler = (_request, reply, payload, done) => {
   const type = reply.getHeader('content-type')
   if (type === 'application/json; charset=utf-8') reply.header('content-type', 'application/json')
   done(null, payload)
+}
+
+/** A page of a user's is not for frames of other sites, unless it says so itself. */
+function notFramed(frameOrigins: readonly string[]): onSendHookHandler {
+  return (_request, reply, payload, done) => {
+    const type = String(reply.getHeader('content-type') ?? '')
+    if (type.startsWith('text/html') && !reply.hasHeader('x-frame-options')) {
+      const policy = reply.getHeader('content-security-policy')
+      reply.headers(frameHeaders(policy === undefined ? null : String(policy), frameOrigins))
+    }
+    done(null, payload)
+  }
 }

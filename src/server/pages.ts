@@ -33,7 +33,7 @@ export function pages({ title, description, version, openapi, links }: PagesDeps
         (_request, reply) =>
           reply
             .type('text/html; charset=utf-8')
-            .header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'")
+            .headers(withPolicy("default-src 'none'; style-src 'unsafe-inline'"))
             .send(homePage({ title, description, version, links })),
       )
     }
@@ -64,9 +64,10 @@ export function pages({ title, description, version, openapi, links }: PagesDeps
       (_request, reply) =>
         reply
           .type('text/html; charset=utf-8')
-          .header(
-            'content-security-policy',
-            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+          .headers(
+            withPolicy(
+              "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'",
+            ),
           )
           .send(docsPage(title)),
     )
@@ -93,6 +94,14 @@ export function pages({ title, description, version, openapi, links }: PagesDeps
             .send(name === 'start.js' ? startViewer : await readViewer(name)),
       )
     }
+  }
+}
+
+/** What a page loads, and that it is shown in no frame. */
+function withPolicy(policy: string): Record<string, string> {
+  return {
+    'content-security-policy': `${policy}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`,
+    'x-frame-options': 'DENY',
   }
 }
 

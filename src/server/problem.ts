@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ChapkitError, type ErrorCode, errorCatalogue, type Issue } from '../errors.ts'
 import { sendJson } from '../http/routes.ts'
@@ -17,8 +18,11 @@ export interface Problem {
   errors?: readonly Issue[]
 }
 
-/** The one place where an error becomes an answer. Routes never catch. */
-export function useProblems(app: FastifyInstance, allowed: (path: string) => string[]): void {
+/** The one place where an error becomes an answer. Routes never catch. Gives the answer to what leads nowhere. */
+export function useProblems(
+  app: FastifyInstance,
+  allowed: (path: string) => string[],
+): (request: FastifyRequest, reply: FastifyReply) => FastifyReply {
   app.setErrorHandler<FastifyError | ChapkitError>((error, request, reply) =>
     // What is nowhere is not there, whatever the framework thinks of its body.
     (request.is404 && !(error instanceof ChapkitError)) || isOperationTakenForId(error, request)
@@ -26,6 +30,7 @@ export function useProblems(app: FastifyInstance, allowed: (path: string) => str
       : sendProblem(toChapkitError(error, request), request, reply),
   )
   app.setNotFoundHandler(answerNowhere)
+  return answerNowhere
 
   /** `PUT /api/v1/configs/$schema`: where an id could stand, there is an operation with other methods. */
   function isOperationTakenForId(error: FastifyError | ChapkitError, request: FastifyRequest) {
@@ -177,6 +182,9 @@ export function answerClientError(
 ): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable)
     return void socket.destroy()
+  // In the midst of an answer, or behind one, a second one would be taken for a part of it, or for that to another request.
+  const { _httpMessage: answered } = socket as { _httpMessage?: { headersSent: boolean } | null }
+  if (answered?.headersSent) return void socket.destroySoon()
   const code: ErrorCode =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? 'headers-too-large'
@@ -189,8 +197,15 @@ export function answerClientError(
       : code === 'headers-too-large'
         ? 'Expected request headers of at most 16 KiB, got more'
         : 'Expected an HTTP/1.1 request, got something else'
-  const problem = toProblem(new ChapkitError(code, detail), '', requestId)
+  answerSocket(new ChapkitError(code, detail), socket, requestId)
+}
+
+/** Answers where there is no response, and ends the connection. */
+export function answerSocket(error: ChapkitError, socket: Duplex, requestId: string): void {
+  const problem = toProblem(error, '', requestId)
   const body = JSON.stringify(problem)
+  // A client that resets the connection meanwhile has no use for an answer.
+  socket.on('error', () => socket.destroy())
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\nx-request-id: ${requestId}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )

@@ -56,17 +56,29 @@ export function createRouteTable() {
       })
     },
 
-    /** Methods that a path knows, in the form of an `Allow` header's list. */
+    /** Methods that a path knows, in the form of an `Allow` header's list; `*` is the service as a whole. */
     allowed(path: string): string[] {
       patterns ??= routes.map((route) => ({ pattern: toPattern(route.url), route }))
-      const all = patterns.filter(({ pattern }) => pattern.test(path)).map(({ route }) => route)
+      const decoded = decode(path)
+      const all = patterns
+        .filter(({ pattern }) => path === '*' || pattern.test(decoded))
+        .map(({ route }) => route)
       const first = all.filter(({ onlyFor }) => !onlyFor)
       const fitting = first.length > 0 ? first : all.filter(({ onlyFor }) => onlyFor?.(path))
       // The path of an operation, such as `$schema`, has the form of an id as well, and is none.
-      const exact = fitting.filter(({ url }) => url === path)
+      const exact = fitting.filter(({ url }) => url === decoded)
       const methods = (exact.length > 0 ? exact : fitting).map(({ method }) => method)
       return methods.length === 0 ? [] : [...new Set([...methods, 'OPTIONS'])].sort()
     },
+  }
+}
+
+/** A path as the router compares it: characters beyond ASCII are themselves, what separates parts stays encoded. */
+function decode(path: string): string {
+  try {
+    return decodeURI(path)
+  } catch {
+    return path
   }
 }
 

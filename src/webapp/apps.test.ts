@@ -16,7 +16,12 @@ async function open(manifests: Record<string, string | object>) {
   }
   const warnings: [event: string, message: string][] = []
   const apps = await openWebApps({
-    sources: [{ folder, holdsApps: true, prefix: null, permission: 'public', policy: null }],
+    sources: [
+      {
+        ...{ folder, holdsApps: true, prefix: null, permission: 'public' },
+        ...{ policy: null, framedBy: null },
+      },
+    ],
     taken: [],
     warn: ({ event }, message) => warnings.push([event, message]),
   })

@@ -91,8 +91,8 @@ async function openWebApp(source: WebAppSource, folder: string): Promise<WebApp>
     )
   }
   await entry.handle.close()
-  const { permission, policy } = source
-  return { manifest, prefix: source.prefix ?? manifest.prefix, root, permission, policy }
+  const { permission, policy, framedBy } = source
+  return { manifest, prefix: source.prefix ?? manifest.prefix, root, permission, policy, framedBy }
 }
 
 async function readManifest(root: string): Promise<WebAppManifest> {

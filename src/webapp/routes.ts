@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ChapkitError } from '../errors.ts'
 import { answerDownload } from '../http/bytes.ts'
+import { frameHeaders } from '../http/frames.ts'
 import { type Found, find, lastPart } from './find.ts'
 import { streamOf } from './folder.ts'
 import { hasHash, mediaTypeOf } from './media.ts'
@@ -10,12 +11,14 @@ export interface WebAppRoutesDeps {
   apps: readonly WebApp[]
   /** Paths of the parts of the service, which apps leave alone with everything below. */
   taken: readonly string[]
+  /** Origins whose pages may show apps in a frame, where an app names none. */
+  frameOrigins: readonly string[]
   /** Methods that a path knows; those of apps only where no other route does. */
   allowed: (path: string) => string[]
 }
 
 /** The files of web apps, each below the prefix of its app, where no other route answers. */
-export function webAppRoutes({ apps, taken, allowed }: WebAppRoutesDeps) {
+export function webAppRoutes({ apps, taken, frameOrigins, allowed }: WebAppRoutesDeps) {
   const others = [...reservedPrefixes, ...taken]
   const isForApps = (path: string): boolean => {
     const decoded = decode(path)
@@ -24,7 +27,8 @@ export function webAppRoutes({ apps, taken, allowed }: WebAppRoutesDeps) {
 
   return async (app: FastifyInstance) => {
     for (const webApp of apps) {
-      const { prefix, permission } = webApp
+      const { prefix, permission, policy, framedBy } = webApp
+      const page = frameHeaders(policy, framedBy ?? frameOrigins)
       const config = { permission, onlyFor: isForApps }
       /** What is the API's, by its path or by a route of another method, is answered as if there were no app. */
       const guarded =
@@ -53,7 +57,7 @@ export function webAppRoutes({ apps, taken, allowed }: WebAppRoutesDeps) {
             throw new ChapkitError('not-found', `Nothing is at ${request.method} ${shorten(asked)}`)
           }
           if ('location' in found) return redirect(request, reply, found.location)
-          return sendFile(webApp, found, request, reply)
+          return sendFile({ permission, page }, found, request, reply)
         }),
       )
     }
@@ -94,7 +98,7 @@ function wantsPage({ headers }: FastifyRequest): boolean {
 }
 
 async function sendFile(
-  { permission, policy }: WebApp,
+  { permission, page }: Pick<WebApp, 'permission'> & { page: Record<string, string> },
   { file, name, isFallback }: Extract<Found, { name: string }>,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -124,7 +128,9 @@ async function sendFile(
         'last-modified': modified.toUTCString(),
         'cache-control': hasHash(name) ? `${audience}, max-age=31536000, immutable` : 'no-cache',
         ...(isFallback && { vary: 'accept' }),
-        ...(policy !== null && { 'content-security-policy': policy }),
+        // A form of a page then says where it comes from, and links of others learn nothing.
+        'referrer-policy': 'same-origin',
+        ...page,
       })
       .send(body)
   } finally {

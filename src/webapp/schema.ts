@@ -75,6 +75,12 @@ export interface WebAppsOptions {
    * @default only the service's own scripts, styles, images, fonts and data; see {@link defaultPolicy}
    */
   contentSecurityPolicy?: string | false
+  /**
+   * Origins whose pages may show the app in a frame, such as `https://dhis2.example.org`. A `contentSecurityPolicy` that names
+   * `frame-ancestors` decides that itself.
+   * @default those of `CHAPKIT_FRAME_ORIGINS`; without it none but the service's own pages
+   */
+  framedBy?: readonly string[]
 }
 
 export interface WebAppOptions extends WebAppsOptions {
@@ -107,10 +113,12 @@ export interface WebAppSource {
   permission: Permission
   /** Null sends none. */
   policy: string | null
+  /** Null takes those of the settings. */
+  framedBy: readonly string[] | null
 }
 
 /** A web app that is served. */
-export interface WebApp extends Pick<WebAppSource, 'permission' | 'policy'> {
+export interface WebApp extends Pick<WebAppSource, 'permission' | 'policy' | 'framedBy'> {
   manifest: WebAppManifest
   /** Where it is served: that of the manifest, unless the builder was given another. */
   prefix: string

@@ -30,7 +30,7 @@ async function begin() {
   socket.on('close', () => {
     client.closed = true
   })
-  socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
   return client
 }
 

@@ -13,7 +13,7 @@ const json = 'Content-Type: application/json'
 const body = '{"name":"a","data":{}}'
 
 function raw(line: string, headers: string[] = [], content = ''): string {
-  return [line, 'Host: service.example', 'Connection: close', ...headers, '', content].join(crlf)
+  return [line, 'Host: localhost', 'Connection: close', ...headers, '', content].join(crlf)
 }
 const get = (headers: string[]) => raw('GET /health/live HTTP/1.1', headers)
 const post = (headers: string[], content = body) =>
@@ -454,7 +454,7 @@ function otherProtocols(): Oddity[] {
     'Sec-WebSocket-Version: 13',
   ]
   const upgrade = (lines: string[]) =>
-    ['GET /health/live HTTP/1.1', 'Host: a', ...lines, '', ''].join(crlf)
+    ['GET /health/live HTTP/1.1', 'Host: localhost', ...lines, '', ''].join(crlf)
   const closing = raw('GET /health/live HTTP/1.1')
   const upgrades = endured('upgrade', [
     ['websocket', upgrade(websocket), closing],
@@ -508,7 +508,7 @@ function otherProtocols(): Oddity[] {
 }
 
 function pipelines(): Oddity[] {
-  const open = `GET /health/live HTTP/1.1${crlf}Host: a${crlf}${crlf}`
+  const open = `GET /health/live HTTP/1.1${crlf}Host: localhost${crlf}${crlf}`
   const last = raw('GET /health/live HTTP/1.1')
   const several = endured('pipeline', [
     [

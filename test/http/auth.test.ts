@@ -150,8 +150,8 @@ describe('without a key', () => {
       '/docs.json',
       '/openapi.json/../api/v1/configs',
       '/%2Fapi/v1/configs',
-      'http://service.example/api/v1/configs',
-      'http://service.example/health/../api/v1/configs',
+      'http://localhost/api/v1/configs',
+      'http://localhost/health/../api/v1/configs',
       'api/v1/configs',
       '*',
     ]
@@ -189,7 +189,7 @@ describe('without a key', () => {
     socket.on('error', () => {})
     onTestFinished(() => void socket.destroy())
     socket.write(
-      'POST /api/v1/configs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60000000\r\n\r\n{',
+      'POST /api/v1/configs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60000000\r\n\r\n{',
     )
     const [answer] = await once(socket, 'data')
     expect(String(answer)).toMatch(/^HTTP\/1\.1 401 /)
@@ -210,7 +210,7 @@ describe('without a key', () => {
         url,
         [
           'POST /api/v1/configs HTTP/1.1',
-          'Host: x',
+          'Host: localhost',
           'Expect: 100-continue',
           'Content-Type: application/json',
           `Content-Length: ${body.length}`,

@@ -140,7 +140,7 @@ test('nothing is done for a client that has left while its request was in line',
   const sent = Array.from({ length: 10 }, () => send('GET', '/work'))
   await until('the first have been done', () => worked() > 0)
   const sockets = await Promise.all(
-    Array.from({ length: 10 }, () => open('GET /work HTTP/1.1\r\nHost: x\r\n\r\n')),
+    Array.from({ length: 10 }, () => open('GET /work HTTP/1.1\r\nHost: localhost\r\n\r\n')),
   )
   for (const socket of sockets) socket.resetAndDestroy()
 
@@ -153,7 +153,7 @@ test('a refused request leaves its connection open, and its body is not taken fo
   const { url, hold } = await start({ maxRequests: 1 })
   await hold(1)
   const body = 'GET /smuggled HTTP/1.1\r\n\r\n'.repeat(20_000)
-  const head = `POST /api/v1/configs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`
+  const head = `POST /api/v1/configs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`
   const answers = await sendRaw(url, head, body, request('GET /health HTTP/1.1'))
   expect(answers.map(({ status }) => status)).toEqual([503, 200])
 })
@@ -179,8 +179,8 @@ test('who asks before sending a body is not told to send it', async () => {
 
 test('bodies that are on their way, and answers that are not read, take no place', async () => {
   const { send, open } = await start({ maxRequests: 1 })
-  await open('POST /api/v1/configs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{')
-  const reader = await open('GET /many HTTP/1.1\r\nHost: x\r\n\r\n')
+  await open('POST /api/v1/configs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{')
+  const reader = await open('GET /many HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await once(reader, 'readable')
   expect(await send('POST', '/api/v1/configs', config)).toMatchObject({ status: 201 })
 })
@@ -188,7 +188,7 @@ test('bodies that are on their way, and answers that are not read, take no place
 test('a client that goes away gives its place back', async () => {
   const { send, hold, open } = await start({ maxRequests: 2 })
   await hold(1)
-  const socket = await open('GET /held HTTP/1.1\r\nHost: x\r\n\r\n')
+  const socket = await open('GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await until('both places are taken', async () => {
     const { status } = await send('GET', '/api/v1/configs')
     return status === 503
@@ -276,7 +276,7 @@ test('connections that are too many are answered their probes, and nothing else'
 test('bodies that are more than memory is given for are refused, those that are passed on are not', async () => {
   const { url, open, send } = await start({ maxBodies: 100_000 })
   const head = (headers: string) =>
-    `POST /api/v1/artifacts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}\r\n\r\n`
+    `POST /api/v1/artifacts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n`
   const big = JSON.stringify({ data: { type: 'generic', content: 'x'.repeat(50_000) } })
   const announced = await open(head('Content-Length: 60000'), '{')
   await until('the first body counts', async () => {

@@ -21,7 +21,8 @@ export function sendRaw(url: string, ...pieces: (string | Uint8Array)[]): Promis
   })
 }
 
-function parseAnswers(text: string): RawAnswer[] {
+/** The answers in what a server has sent. */
+export function parseAnswers(text: string): RawAnswer[] {
   const answers: RawAnswer[] = []
   let rest = text
   while (rest !== '') {
@@ -46,7 +47,8 @@ function parseAnswers(text: string): RawAnswer[] {
   return answers
 }
 
-/** Lines of a request, with a Host and an end. */
+/** Lines of a request, with a Host, unless another is among the headers, and an end. */
 export function request(line: string, headers: string[] = [], body = ''): string {
-  return [line, 'Host: service.example', 'Connection: close', ...headers, '', body].join('\r\n')
+  const host = headers.some((header) => /^host:/i.test(header)) ? [] : ['Host: localhost']
+  return [line, ...host, 'Connection: close', ...headers, '', body].join('\r\n')
 }
