@@ -373,7 +373,7 @@ export const mutants: Mutant[] = [
     name: 'stranger-told-to-send',
     breaks: 'who has no key is not told to send a body',
     file: 'src/server/admission.ts',
-    text: 'asking.asksFirst = true',
+    text: 'continueWhenRead(request, asking)',
     by: 'asking.writeContinue()',
     test: {
       file: 'test/http/auth.test.ts',
@@ -594,14 +594,6 @@ export const mutants: Mutant[] = [
     text: '          assertNotPartOfPage(request.headers)\n',
     by: '',
     test: { file: 'test/http/inert.test.ts', name: 'is not given to a browser as a script' },
-  },
-  {
-    name: 'body-asked-for-at-once',
-    breaks: 'a body that will be refused is not asked for',
-    file: 'src/server/admission.ts',
-    text: '          continueWhenRead(request, asking)\n',
-    by: '          asking.writeContinue()\n',
-    test: { file: 'test/http/continue.test.ts', name: 'where the request is too large' },
   },
   {
     name: 'stream-by-another-spelling',
