@@ -4,17 +4,22 @@ import { flushCompileCache } from 'node:module'
 import { basename, extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { createLogLimit } from '../ml/output.ts'
-import type { CallAnswer, CallService, RunEvents, RunRequest } from '../ml/run.ts'
-import { createExecutor, type Executor, failure, type Programs } from './execute.ts'
-import type { FromHost, HostParameters, ToHost } from './protocol.ts'
+import type { RunEvents, RunRequest } from '../ml/run.ts'
+import { createExecutor, type Executor, type Programs, type RawOutcome } from './execute.ts'
+import { failure } from './failure.ts'
+import { cut, type HostParameters, longestLine, type ToHost } from './protocol.ts'
 import { resolveOwnPackages } from './resolve.ts'
+import {
+  type CallsOfRun,
+  createCallsOfRun,
+  openServiceChannel,
+  type ServiceChannel,
+} from './service-channel.ts'
 
 /*
  * The program of a model host: `node entry.ts MODULE PARAMETERS`, started by hosts.ts and by nothing else. It imports
  * the user's module and runs what it is sent, one run at a time: its model, or its task functions.
  */
-
-type Message<From = FromHost> = From extends unknown ? Omit<From, 'chapkit'> : never
 
 const reportEveryMs = 100
 /** How much sooner than the service the kernel ends a host when the machine has no memory left; 1000 is the most. */
@@ -27,7 +32,7 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
   writeSynchronously(process.stderr)
   standBeforeService()
   let active:
-    | { id: number; controller: AbortController; events: BufferedEvents; calls: Calls }
+    | { id: number; controller: AbortController; events: BufferedEvents; calls: CallsOfRun }
     | undefined
   let executor: Executor | undefined
   let isEnding = false
@@ -40,14 +45,7 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
   // An exception that no run can catch, such as one in a timer: the state of the process is unknown from here on.
   process.on('uncaughtException', die)
 
-  process.on('message', (message: ToHost) => {
-    if (isEnding) return
-    if (message.type === 'run') void run(message.id, message.request)
-    else if (message.type === 'end') void end()
-    else if (message.id !== active?.id) return
-    else if (message.type === 'reply') active.calls.reply(message.call, message.answer)
-    else active.controller.abort()
-  })
+  const channel = openServiceChannel(hear)
 
   resolveOwnPackages()
   try {
@@ -60,12 +58,21 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
     return
   }
   flushCompileCache()
-  send({ type: 'ready' })
+  channel.send({ type: 'ready' })
+
+  function hear(message: ToHost): void {
+    if (isEnding) return
+    if (message.type === 'run') void run(message.id, message.request)
+    else if (message.type === 'end') void end()
+    else if (message.id !== active?.id) return
+    else if (message.type === 'reply') active.calls.reply(message.call, message.answer)
+    else active.controller.abort()
+  }
 
   async function run(id: number, request: RunRequest): Promise<void> {
     const controller = new AbortController()
-    const events = bufferEvents(id)
-    const calls = createCalls(id)
+    const events = bufferEvents(id, channel)
+    const calls = createCallsOfRun(id, channel)
     active = { id, controller, events, calls }
     const { signal } = controller
     const outcome = await executor!.execute(request, { signal, events, call: calls.call })
@@ -76,14 +83,11 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
     answer(id, outcome, false)
   }
 
-  function answer(
-    id: number,
-    outcome: Awaited<ReturnType<Executor['execute']>>,
-    ends: boolean,
-    sent?: () => void,
-  ): void {
+  function answer(id: number, given: RawOutcome, ends: boolean, sent?: () => void): void {
+    const { outcome, bytes } = withoutBytes(given)
     const rss = process.memoryUsage.rss()
-    send({ type: 'answer', id, outcome, rss, models: executor?.models() ?? [], ends }, sent)
+    const models = executor?.models() ?? []
+    channel.send({ type: 'answer', id, outcome, rss, models, ends }, bytes, sent)
   }
 
   async function end(): Promise<void> {
@@ -102,7 +106,8 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
     const exit = () => process.exit(1)
     const failed = failure(error)
     if (!executor) {
-      send({ type: 'unfit', error: failed.error, traceback: failed.traceback }, exit)
+      const { error: text, traceback } = failed
+      channel.send({ type: 'unfit', error: text, traceback }, undefined, exit)
     } else if (active) {
       active.events.flush()
       answer(active.id, failed, true, exit)
@@ -152,24 +157,14 @@ async function importPrograms(module: string): Promise<Programs> {
   )
 }
 
-type Calls = ReturnType<typeof createCalls>
-
-/** What a run has asked the service and waits for. */
-function createCalls(id: number) {
-  const waiting = new Map<number, (answer: CallAnswer) => void>()
-  let last = 0
-  const call: CallService = (method, args) =>
-    new Promise((resolve) => {
-      waiting.set(++last, resolve)
-      send({ type: 'call', id, call: last, method, args })
-    })
-  return {
-    call,
-    reply(number: number, answer: CallAnswer): void {
-      waiting.get(number)?.(answer)
-      waiting.delete(number)
-    },
-  }
+/** The bytes of a result travel beside the rest of it. */
+function withoutBytes(outcome: RawOutcome) {
+  if (outcome.status === 'failed') return { outcome }
+  const { status, result } = outcome
+  const { kind } = result
+  if (kind === 'task') return { outcome: { status, result } }
+  const bytes = kind === 'train' ? result.model : result.frame
+  return { outcome: { status, result: { kind, metrics: result.metrics } }, bytes }
 }
 
 type BufferedEvents = RunEvents & { flush(): void }
@@ -178,8 +173,8 @@ type BufferedEvents = RunEvents & { flush(): void }
  * Events as messages. Lines go at once, for the model may compute on without a turn of the event loop; progress and
  * metrics, which replace each other, at most every 100 ms.
  */
-function bufferEvents(id: number): BufferedEvents {
-  const limit = createLogLimit((stream, line) => send({ type: 'log', id, stream, line }))
+function bufferEvents(id: number, { send }: ServiceChannel): BufferedEvents {
+  const limit = createLogLimit((_, line) => send({ type: 'log', id, line }))
   let progress: { fraction: number | null; message: string | null } | undefined
   let metrics: Record<string, number> | undefined
   let sentAt = Number.NEGATIVE_INFINITY
@@ -188,7 +183,7 @@ function bufferEvents(id: number): BufferedEvents {
   return {
     onLog: limit.add,
     onProgress(fraction, message) {
-      progress = { fraction, message }
+      progress = { fraction, message: message === null ? null : cut(message, longestLine) }
       report()
     },
     onMetrics(values) {
@@ -214,10 +209,4 @@ function bufferEvents(id: number): BufferedEvents {
     metrics = undefined
     sentAt = performance.now()
   }
-}
-
-function send(message: Message, sent?: () => void): void {
-  // The channel may have closed under us; then the watch ends this process.
-  if (!process.connected) return
-  process.send!({ chapkit: 'host', ...message }, undefined, undefined, () => sent?.())
 }

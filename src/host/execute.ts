@@ -1,31 +1,35 @@
 import { readFile } from 'node:fs/promises'
-import { inspect } from 'node:util'
 import {
   canonicalFrameText,
   DataFrame,
   type FeatureCollection,
   type FrameJson,
-  withSchema,
 } from '../data/index.ts'
-import { ChapkitError, toError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
 import { decodeModel, encodeModel } from '../ml/envelope.ts'
-import { factsOf } from '../ml/facts.ts'
-import { checkForecast } from '../ml/forecast.ts'
 import type {
   BytesSource,
   PredictRequest,
-  PredictResult,
   RunOptions,
-  RunOutcome,
   RunRequest,
+  TaskResult,
   TrainRequest,
-  TrainResult,
 } from '../ml/run.ts'
 import type { RunContext, ValueRunner } from '../ml/runner.ts'
+import { type Failed, failure, WrongResult } from './failure.ts'
 import { createModelCache, type LoadedModel, type ModelCache } from './model-cache.ts'
+import { toForecast } from './prediction.ts'
+import { cut, longestMetric, mostMetrics } from './protocol.ts'
 import { createReports } from './reports.ts'
 import { runTask, type TaskFunctions } from './run-task.ts'
+
+/** What a run leaves, before anything of it has been read: bytes are whatever the model made them. */
+export type RawResult =
+  | { kind: 'train'; model: Uint8Array; metrics: Record<string, number> }
+  | { kind: 'predict'; frame: Uint8Array; metrics: Record<string, number> }
+  | TaskResult
+
+export type RawOutcome = { status: 'done'; result: RawResult } | Failed
 
 export type Executor = ReturnType<typeof createExecutor>
 
@@ -47,10 +51,7 @@ export function createExecutor({ runner, functions }: Programs) {
     /** Keys of the models that are loaded. */
     models: (): string[] => models.keys(),
 
-    async execute(
-      request: RunRequest,
-      options: RunOptions,
-    ): Promise<Extract<RunOutcome, { status: 'done' | 'failed' }>> {
+    async execute(request: RunRequest, options: RunOptions): Promise<RawOutcome> {
       try {
         if (request.kind === 'task')
           return { status: 'done', result: await runTask(functions, request, options) }
@@ -77,32 +78,11 @@ export function createExecutor({ runner, functions }: Programs) {
   }
 }
 
-/** What was thrown, as it stands in a job: `TypeError: message`, and the stack apart from it. */
-export function failure(thrown: unknown): Extract<RunOutcome, { status: 'failed' }> {
-  // Thrown by another copy of the language (node:vm, a worker) it is no instance of our Error.
-  const isError =
-    thrown instanceof Error || Object.prototype.toString.call(thrown) === '[object Error]'
-  if (!isError) {
-    const what = typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 2 })
-    return { status: 'failed', error: what, traceback: null }
-  }
-  const { name, message, stack } = thrown as Error
-  if (thrown instanceof WrongResult) return { status: 'failed', error: message, traceback: null }
-  // Our own messages stand by themselves.
-  const isOurs = thrown instanceof ChapkitError
-  const error = isOurs
-    ? message
-    : `${typeof name === 'string' && name ? name : 'Error'}: ${message}`
-  // inspect() also writes causes and the errors of an AggregateError. Where our own checks stand is of no use to a user.
-  const traceback = typeof stack === 'string' && !isOurs ? inspect(thrown, { colors: false }) : null
-  return { status: 'failed', error, traceback }
-}
-
 async function train(
   runner: ValueRunner,
   request: TrainRequest,
   options: RunOptions,
-): Promise<TrainResult> {
+): Promise<RawResult> {
   const data = await readFrame(request.frames.data)
   const metrics: Record<string, number> = {}
 
@@ -119,12 +99,7 @@ async function train(
   if (!(bytes instanceof Uint8Array)) {
     throw new WrongResult(`save returned ${show(bytes)}; expected a Uint8Array`)
   }
-  return {
-    kind: 'train',
-    model: bytes,
-    metrics,
-    inputs: { data: factsOf(data, request.covariates) },
-  }
+  return { kind: 'train', model: bytes, metrics }
 }
 
 async function predict(
@@ -132,7 +107,7 @@ async function predict(
   models: ModelCache,
   request: PredictRequest,
   options: RunOptions,
-): Promise<PredictResult> {
+): Promise<RawResult> {
   const [historic, future, model] = await Promise.all([
     readFrame(request.frames.historic),
     readFrame(request.frames.future),
@@ -146,20 +121,12 @@ async function predict(
     historic: DataFrame.fromJson(historic),
     future: DataFrame.fromJson(future),
   })
-  const { covariates } = request
-  const prediction = withSchema(toPrediction(returned), { covariates: [...covariates] })
-  const { error, warnings } = checkForecast(prediction, future)
-  if (error !== null) throw new WrongResult(`onPredict returned another forecast: ${error}`)
+  const { prediction, warnings } = toForecast(returned, future)
   for (const warning of warnings) options.events.onLog('log', `warning: ${warning}`)
   return {
     kind: 'predict',
     frame: Buffer.from(canonicalFrameText(prediction)),
     metrics,
-    output: factsOf(prediction, covariates),
-    inputs: {
-      historic: factsOf(historic, covariates),
-      future: factsOf(future, covariates),
-    },
   }
 }
 
@@ -186,6 +153,7 @@ function createContext(
   reported: Record<string, number>,
 ): RunContext<unknown> {
   const { log, progress } = createReports(events)
+  let count = 0
   return {
     config: request.config,
     geo: request.geo as FeatureCollection | null,
@@ -193,73 +161,26 @@ function createContext(
     log,
     progress,
     metrics(values) {
-      const entries = Object.entries(values)
-      const finite = entries.filter(([, value]) => Number.isFinite(value))
+      const kept: Record<string, number> = {}
       // One bad measure must not cost hours of training.
-      for (const [name, value] of entries) {
-        if (!Number.isFinite(value))
-          log(`metric ${name} is ${show(value)}, not a finite number: left out`)
+      for (const [name, value] of Object.entries(values)) {
+        const isNew = !Object.hasOwn(reported, name)
+        const why = whyLeftOut(name, value, isNew && count >= mostMetrics)
+        if (why !== null) {
+          log(`metric ${cut(name, longestMetric)} ${why}: left out`)
+          continue
+        }
+        if (isNew) count++
+        kept[name] = value
+        reported[name] = value
       }
-      Object.assign(reported, Object.fromEntries(finite))
-      events.onMetrics(Object.fromEntries(finite))
+      events.onMetrics(kept)
     },
   }
 }
 
-/** A failure that is the model's result and not a place in its code: it has no stack to show. */
-class WrongResult extends Error {
-  override readonly name = 'WrongResult'
-}
-
-function toPrediction(returned: unknown): FrameJson {
-  const frame = toFrame(returned)
-  const bad = frame.firstNonFinite()
-  if (bad) {
-    throw new WrongResult(
-      `onPredict returned ${frame.get(bad.row, bad.column)} in column \`${bad.column}\`, row ${bad.row}; expected finite numbers, or null where there is none`,
-    )
-  }
-  if (frame.length === 0) {
-    throw new WrongResult(
-      'onPredict returned a frame without rows; expected a row for each location and period of `future`',
-    )
-  }
-  return frame.toJson()
-}
-
-/** A DataFrame, also one of another copy of chapkit, and what can be read as one. */
-function toFrame(returned: unknown): DataFrame {
-  if (returned instanceof DataFrame) return returned
-  const expected = 'expected a DataFrame (or `{ columns, data }`, or an array of records)'
-  if (returned === undefined || returned === null) {
-    throw new WrongResult(`onPredict returned nothing; ${expected}: is a \`return\` missing?`)
-  }
-  try {
-    if (isRecords(returned)) return DataFrame.fromRecords(returned)
-    const json = typeof returned === 'object' && hasToJson(returned) ? returned.toJson() : returned
-    if (isFrameJson(json)) return DataFrame.fromJson(json)
-  } catch (error) {
-    throw new WrongResult(`onPredict returned a frame that is wrong: ${toError(error).message}`)
-  }
-  throw new WrongResult(`onPredict returned ${show(returned)}; ${expected}`)
-}
-
-function hasToJson(value: object): value is { toJson(): unknown } {
-  return 'toJson' in value && typeof value.toJson === 'function'
-}
-
-function isRecords(value: unknown): value is Record<string, string | number | boolean | null>[] {
-  return Array.isArray(value) && value.every((item) => isObject(item))
-}
-
-function isFrameJson(value: unknown): value is FrameJson {
-  if (!isObject(value) || !Array.isArray(value.columns) || !Array.isArray(value.data)) return false
-  const { columns, data } = value
-  return (
-    columns.every((name) => typeof name === 'string') && data.every((row) => Array.isArray(row))
-  )
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function whyLeftOut(name: string, value: unknown, isTooMany: boolean): string | null {
+  if (!Number.isFinite(value)) return `is ${show(value)}, not a finite number`
+  if (name.length > longestMetric) return `has a name of more than ${longestMetric} characters`
+  return isTooMany ? `is one more than the ${mostMetrics} that a run may have` : null
 }

@@ -10,14 +10,12 @@ import {
   readInBites,
 } from '../ml/output.ts'
 import type { RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
-import {
-  type FromHost,
-  type HostParameters,
-  heartbeatFd,
-  isFromHost,
-  type ToHost,
-  tooLarge,
-} from './protocol.ts'
+import { type Calls, createCalls } from './calls.ts'
+import { connectToHost } from './connection.ts'
+import type { RawOutcome } from './execute.ts'
+import { ProtocolError } from './frames.ts'
+import type { FromHost } from './from-host.ts'
+import { channelFd, type HostParameters, heartbeatFd, largestResult, tooLarge } from './protocol.ts'
 
 /*
  * One model host, seen from the service: a process with a group of its own, so that what a model starts ends with it.
@@ -53,6 +51,9 @@ export interface HostProcessOptions {
   onLine: (line: string) => void
 }
 
+/** How a run in a host ended. What a result says has not been read yet. */
+export type HostOutcome = RawOutcome | Exclude<RunOutcome, { status: 'done' | 'failed' }>
+
 export type HostProcess = ReturnType<typeof startHostProcess>
 
 /** How a start ended: undefined when the host is ready, else what a request that waited for it is told. */
@@ -62,13 +63,14 @@ export type StartFailure =
 
 interface ActiveRun {
   id: number
+  kind: RunRequest['kind']
   events: RunOptions['events']
-  call: RunOptions['call']
+  calls: Calls
   limit: LogLimit
   isAborted: boolean
   /** What the host answered, until its output has been read. */
-  answer?: RunOutcome
-  finish(outcome: RunOutcome): void
+  answer?: HostOutcome
+  finish(outcome: HostOutcome): void
 }
 
 export function startHostProcess(options: HostProcessOptions) {
@@ -90,6 +92,8 @@ export function startHostProcess(options: HostProcessOptions) {
   let unfit: Extract<FromHost, { type: 'unfit' }> | undefined
   let spawnError: Error | undefined
   let killedBecause: string | undefined
+  /** What it sent that is not of the protocol. */
+  let violation: string | undefined
 
   let stderrTail = Buffer.alloc(0)
   let between = createLogLimit((_, line) => options.onLine(line))
@@ -113,20 +117,29 @@ export function startHostProcess(options: HostProcessOptions) {
   let terminateTimer: NodeJS.Timeout | undefined
   let killTimer: NodeJS.Timeout | undefined
 
-  child.on('message', (message) => {
-    if (isFromHost(message)) onMessage(message)
+  const connection = connectToHost(child.stdio?.[channelFd] as Socket | null | undefined, {
+    resultLimit: () => {
+      if (!active || active.answer) return null
+      return active.kind === 'task' ? 0 : Math.min(largestResult, options.memoryLimit)
+    },
+    onMessage,
+    onViolation(what) {
+      violation ??= `The model host sent ${what}. Only the model's own program can have written that to the channel between them; it may use neither file descriptor ${channelFd} nor ${heartbeatFd}`
+      void kill('sent what it must not')
+    },
+    onClosed: () => {
+      setTimeout(() => kill('closed its channel to the service'), disconnectedMs).unref()
+    },
   })
   child.on('error', (error) => {
     spawnError ??= error
     if (child.pid === undefined) onEnd(null, null)
   })
-  child.on('disconnect', () => {
-    setTimeout(() => kill('closed its channel to the service'), disconnectedMs).unref()
-  })
   child.once('exit', (code, signal) => {
     // What the model started and left behind ends with it.
     signalGroup('SIGKILL')
     hasExited = true
+    connection.hurry()
     const timer = setTimeout(() => onEnd(code, signal), drainMs)
     child.once('close', () => {
       clearTimeout(timer)
@@ -153,16 +166,18 @@ export function startHostProcess(options: HostProcessOptions) {
   }
 
   /** Runs a request. The host must be ready and without a run. */
-  function run(request: RunRequest, { signal, events, call }: RunOptions): Promise<RunOutcome> {
-    const { promise, resolve } = Promise.withResolvers<RunOutcome>()
+  function run(request: RunRequest, { signal, events, call }: RunOptions): Promise<HostOutcome> {
+    const { promise, resolve } = Promise.withResolvers<HostOutcome>()
     flushOutput()
     active = {
       id: ++runs,
+      kind: request.kind,
       events,
-      call,
+      calls: createCalls(call),
       limit: createLogLimit((stream, line) => events.onLog(stream, line)),
       isAborted: false,
       finish(outcome) {
+        this.calls.end()
         signal.removeEventListener('abort', cancel)
         flushOutput()
         for (const output of outputs) output.relax()
@@ -172,7 +187,7 @@ export function startHostProcess(options: HostProcessOptions) {
       },
     }
     signal.addEventListener('abort', cancel)
-    send({ type: 'run', id: active.id, request })
+    connection.send({ type: 'run', id: active.id, request })
     return promise
   }
 
@@ -180,7 +195,7 @@ export function startHostProcess(options: HostProcessOptions) {
   function cancel(): void {
     if (!active || active.isAborted) return
     active.isAborted = true
-    send({ type: 'cancel', id: active.id })
+    connection.send({ type: 'cancel', id: active.id })
     cancelTimer = setTimeout(terminate, cancelGraceMs)
   }
 
@@ -188,7 +203,7 @@ export function startHostProcess(options: HostProcessOptions) {
   function end(graceMs: number): Promise<void> {
     if (hasExited) return gone.promise
     isUnfit = true
-    send({ type: 'end' })
+    connection.send({ type: 'end' })
     terminateTimer = setTimeout(terminate, graceMs)
     return gone.promise
   }
@@ -221,19 +236,22 @@ export function startHostProcess(options: HostProcessOptions) {
   function onMessage(message: FromHost): void {
     switch (message.type) {
       case 'ready':
+        if (isReady || unfit) throw new ProtocolError('a second word on its start')
         clearTimeout(startTimer)
         isReady = true
         started.resolve(undefined)
         return
       case 'unfit':
+        if (isReady || unfit) throw new ProtocolError('a second word on its start')
         isUnfit = true
         unfit = message
         return
     }
-    if (!active || message.id !== active.id) return
+    // What a model does after its end may still speak of an earlier run.
+    if (!active || message.id !== active.id || active.answer) return
     switch (message.type) {
       case 'log':
-        active.limit.add(message.stream, message.line)
+        active.limit.add('log', message.line)
         return
       case 'progress':
         active.events.onProgress(message.fraction, message.message)
@@ -242,17 +260,21 @@ export function startHostProcess(options: HostProcessOptions) {
         active.events.onMetrics(message.values)
         return
       case 'call':
-        void onCall(active, message)
+        onCall(active, message)
         return
       case 'answer':
         onAnswer(active, message)
     }
   }
 
-  async function onCall(run: ActiveRun, message: Extract<FromHost, { type: 'call' }>) {
-    const { id, call, method, args } = message
-    const answer = await run.call?.(method, args)
-    if (answer && active === run) send({ type: 'reply', id, call, answer })
+  function onCall(run: ActiveRun, message: Extract<FromHost, { type: 'call' }>): void {
+    const { id, call, method, args, bytes } = message
+    run.calls.add({
+      method,
+      args,
+      bytes,
+      reply: (answer, sent) => connection.send({ type: 'reply', id, call, answer }, sent),
+    })
   }
 
   function onAnswer(run: ActiveRun, message: Extract<FromHost, { type: 'answer' }>): void {
@@ -278,10 +300,7 @@ export function startHostProcess(options: HostProcessOptions) {
     const reason = reasonOfEnd(code, signal)
     const end = { code, signal }
     if (!isReady) started.resolve(failureOfStart(reason, end))
-    if (active) {
-      const { answer, isAborted, finish } = active
-      finish(answer ?? (isAborted ? { status: 'aborted' } : { status: 'host-died', reason, end }))
-    }
+    active?.finish(active.answer ?? outcomeOfEnd(active, reason, end))
     // A process that left the group may still hold the other ends.
     for (const stream of child.stdio ?? []) stream?.destroy()
     gone.resolve()
@@ -296,7 +315,15 @@ export function startHostProcess(options: HostProcessOptions) {
     return signal ? `killed by ${signal}` : `exited with code ${code}`
   }
 
+  function outcomeOfEnd({ isAborted }: ActiveRun, reason: string, end: ProcessEnd): HostOutcome {
+    if (isAborted) return { status: 'aborted' }
+    // Another run would end in the same way.
+    if (violation) return { status: 'failed', error: violation, traceback: null }
+    return { status: 'host-died', reason, end }
+  }
+
   function failureOfStart(reason: string, end: ProcessEnd): StartFailure {
+    if (violation) return { status: 'failed', error: violation, traceback: null }
     if (unfit) return { status: 'failed', error: unfit.error, traceback: unfit.traceback }
     if (spawnError && isShortage(spawnError)) return { status: 'no-host', reason }
     if (end.signal || killedBecause || spawnError) return { status: 'host-died', reason, end }
@@ -328,7 +355,7 @@ export function startHostProcess(options: HostProcessOptions) {
     // Without file descriptors left there are no streams at all.
     const heart = child.stdio?.[heartbeatFd] as Socket | null | undefined
     let missed = 0
-    heart?.on('data', (beats: Buffer) => {
+    readInBites(heart ?? null, (beats) => {
       missed = 0
       if (beats.includes(tooLarge)) onTooLarge()
     })
@@ -344,11 +371,6 @@ export function startHostProcess(options: HostProcessOptions) {
     const mebibytes = Math.round(options.memoryLimit / 2 ** 20)
     killedBecause ??= `took more than ${mebibytes} MiB of memory (CHAPKIT_MODEL_MEMORY)`
     void kill(killedBecause)
-  }
-
-  function send(message: ToHost): void {
-    // A message that does not arrive is followed by the end of the process, which is listened to.
-    if (child.connected) child.send(message, () => {})
   }
 }
 
@@ -368,7 +390,6 @@ function spawnHost(options: HostProcessOptions): ChildProcess {
     // A group of its own: it can be killed with all that the model started, and Ctrl-C does not reach it.
     detached: true,
     env: { ...options.env, CHAPKIT_HOST: '1' },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc', 'pipe'],
-    serialization: 'advanced',
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
   })
 }

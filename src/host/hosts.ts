@@ -6,6 +6,7 @@ import { getHeapStatistics } from 'node:v8'
 import { isPartOfStop } from '../kernel/stop.ts'
 import type { HostStats, ModelHosts, RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
 import { type HostProcess, startHostProcess } from './host-process.ts'
+import { createResults } from './results.ts'
 
 export type * from '../ml/run.ts'
 export type { Programs } from './execute.ts'
@@ -109,6 +110,7 @@ export function createProcessHosts({
 
   /** Hosts that run something or may be given something to run. */
   const hosts = new Set<HostProcess>()
+  const results = createResults()
   const starting = new Set<HostProcess>()
   /** Hosts that were asked to end. */
   const retired = new Set<HostProcess>()
@@ -202,13 +204,15 @@ export function createProcessHosts({
     request: RunRequest,
     options: RunOptions,
   ): Promise<RunOutcome> {
-    const outcome = await host.run(request, options)
+    const running = host.run(request, options)
+    const facts = results.inputs(request)
+    const outcome = await running
     const isSpent = host.runs() >= recycleAfterRuns || host.rss() > recycleRssBytes
     if (!host.isFit()) discard(host)
     else if (closing || isSpent) retire(host)
     else release(host)
     dispatch()
-    return outcome
+    return results.complete(request, outcome, facts, options)
   }
 
   function start(): HostProcess {
@@ -287,6 +291,7 @@ export function createProcessHosts({
       } else host.cancel()
     }
     await Promise.all([...alive].map((host) => host.gone))
+    await results.close()
   }
 }
 

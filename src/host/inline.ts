@@ -1,6 +1,7 @@
 import { createLogLimit } from '../ml/output.ts'
 import type { ModelHosts, RunEvents, RunOutcome } from '../ml/run.ts'
 import { createExecutor, type Programs } from './execute.ts'
+import { createResults } from './results.ts'
 
 /**
  * Runs models and task functions in this process, with the same results: for tests, and where there is no module that a host could
@@ -8,6 +9,7 @@ import { createExecutor, type Programs } from './execute.ts'
  */
 export function createInlineHosts(programs: Programs): ModelHosts {
   const executor = createExecutor(programs)
+  const results = createResults()
   const running = new Set<() => void>()
   let isClosed = false
   let cleaned: Promise<void> | undefined
@@ -34,7 +36,9 @@ export function createInlineHosts(programs: Programs): ModelHosts {
           events: limited,
           ...(call && { call }),
         })
-        return await Promise.race([run, aborted.promise])
+        const facts = results.inputs(request)
+        const outcome = await Promise.race([run, aborted.promise])
+        return await results.complete(request, outcome as never, facts, { signal })
       } finally {
         signal.removeEventListener('abort', abort)
         running.delete(abort)
@@ -54,7 +58,7 @@ export function createInlineHosts(programs: Programs): ModelHosts {
     close() {
       isClosed = true
       for (const abort of running) abort()
-      cleaned ??= executor.cleanup()
+      cleaned ??= results.close().then(() => executor.cleanup())
       return cleaned
     },
   }

@@ -5,7 +5,7 @@ import type { Configs } from '../config/configs.ts'
 import { ConfigIn } from '../config/schema.ts'
 import { ChapkitError, toError, validationError } from '../errors.ts'
 import type { Jobs } from '../job/jobs.ts'
-import { isFinal, type JobStatus } from '../job/schema.ts'
+import { isFinal, jobStatuses } from '../job/schema.ts'
 import { parseUlid } from '../kernel/id.ts'
 import type { PageRequest } from '../kernel/page.ts'
 import { fromSchemaIssues } from '../kernel/schema-issues.ts'
@@ -42,22 +42,26 @@ export function createServe(deps: ServeDeps) {
   const methods: Readonly<Record<string, Method>> = {
     'configs.get': async (_, id: unknown) => configs().get(toId(id)),
     'configs.find': async (_, id: unknown) => configs().find(toId(id)),
-    'configs.list': async (_, filter: { tag?: string; name?: string } | null) =>
-      collect(configs().list, ({ tags, name }) => {
-        const { tag, name: wanted } = filter ?? {}
-        return (tag === undefined || tags.includes(tag)) && (wanted ?? name) === name
-      }),
+    'configs.list': async (_, filter: unknown) => {
+      const { tag, name: wanted } = read(ConfigFilter, filter ?? {})
+      return collect(
+        configs().list,
+        ({ tags, name }) => (tag === undefined || tags.includes(tag)) && (wanted ?? name) === name,
+      )
+    },
     'configs.create': async (_, config: unknown) => configs().create(read(NewConfig, config)),
     'configs.update': async (_, id: unknown, config: unknown) =>
       configs().update(toId(id), read(NewConfig, config)),
 
     'artifacts.get': async (_, id: unknown) =>
       JSON.parse(await toText(await artifacts.text(toId(id)))),
-    'artifacts.list': async (_, filter: ArtifactFilter | null) =>
-      collect(
+    'artifacts.list': async (_, given: unknown) => {
+      const filter = read(ArtifactFilter, given ?? {})
+      return collect(
         async (page) => (await artifacts.list(page)).map(toSummary),
-        (artifact) => fits(artifact, filter ?? {}),
-      ),
+        (artifact) => fits(artifact, filter),
+      )
+    },
     'artifacts.lineage': async (_, id: unknown) => artifacts.lineage(toId(id)),
     'artifacts.create': async (_, artifact: unknown) => {
       const { data, parentId, tags } = read(NewArtifact, artifact)
@@ -65,12 +69,12 @@ export function createServe(deps: ServeDeps) {
     },
 
     'jobs.get': async (_, id: unknown) => jobs.get(toId(id)),
-    'jobs.list': (_, filter: { status?: JobStatus; type?: string } | null) =>
-      jobs.list(filter ?? {}, { kind: 'key', after: null, size: chunk }),
+    'jobs.list': async (_, filter: unknown) =>
+      jobs.list(read(JobFilter, filter ?? {}), { kind: 'key', after: null, size: chunk }),
     'jobs.wait': wait,
     'jobs.cancel': async (_, id: unknown) => jobs.cancel(toId(id)),
-    'jobs.logs': async (_, id: unknown, after: number | null) =>
-      (await jobs.logs(toId(id), after ?? 0, chunk)).items,
+    'jobs.logs': async (_, id: unknown, after: unknown) =>
+      (await jobs.logs(toId(id), read(After, after ?? 0), chunk)).items,
 
     'ml.train': async (_, body: unknown) => ml().train((await take('train', body)) as TrainIntake),
     'ml.predict': async (_, body: unknown) =>
@@ -79,7 +83,7 @@ export function createServe(deps: ServeDeps) {
   }
 
   const take = (type: 'train' | 'predict' | 'by-type', body: unknown) =>
-    intake.take({ form: 'json', type, body: Buffer.from(JSON.stringify(body)) })
+    intake.take({ form: 'json', type, body: toBytes(body) })
 
   async function wait(signal: AbortSignal, given: unknown): Promise<unknown> {
     const id = toId(given)
@@ -131,6 +135,23 @@ const NewArtifact = z.object({
   tags: Tags.default([]),
 })
 
+const ConfigFilter = z.object({ tag: z.string().optional(), name: z.string().optional() })
+const ArtifactFilter = z.object({
+  tag: z.string().optional(),
+  parentId: z.string().nullable().optional(),
+  type: z.string().optional(),
+})
+const JobFilter = z.object({
+  status: z.enum(jobStatuses).exactOptional(),
+  type: z.string().exactOptional(),
+})
+const After = z.int().nonnegative()
+
+/** From a host the body of a request is the bytes of its JSON; inline it is the value. */
+function toBytes(body: unknown): Uint8Array {
+  return body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body ?? null))
+}
+
 function read<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
   const parsed = schema.safeParse(input)
   if (parsed.success) return parsed.data
@@ -141,15 +162,9 @@ function lacks(what: string, method: string): never {
   throw new ChapkitError('conflict', `This service has no ${what}: add ${method} to its builder`)
 }
 
-interface ArtifactFilter {
-  tag?: string
-  parentId?: string | null
-  type?: string
-}
-
 function fits(
   { tags, parent_id, data }: ReturnType<typeof toSummary>,
-  { tag, parentId, type }: ArtifactFilter,
+  { tag, parentId, type }: z.output<typeof ArtifactFilter>,
 ): boolean {
   const own = (data as { type?: unknown } | null)?.type
   return (
