@@ -78,16 +78,22 @@ export function defineService<Has extends Feature, Types extends ServiceTypes>(
       settings.databaseUrl = overrides.databaseUrl ?? null
     }
     // What a service is made of is loaded when it starts: a model host, which only imports the definition, needs none of it.
-    const [{ createLogger }, { openPlatform }, { createService }, monitoring] = await Promise.all([
+    const [{ createLog }, { openPlatform }, { createService }, monitoring] = await Promise.all([
       import('./server/log.ts'),
       import('./platform.ts'),
       import('./service.ts'),
       spec.monitoring ? import('./monitor/monitor.ts') : null,
     ])
-    const logger = await createLogger(settings, {
+    const monitor = monitoring?.createMonitor() ?? null
+    const log = await createLog(settings, {
       secrets: spec.auth ? [spec.auth.headerName.toLowerCase()] : [],
+      observe: monitor?.observe,
     })
-    const keys = await openKeys(apiKeys, env, logger)
+    const { logger } = log
+    const keys = await openKeys(apiKeys, env, logger).catch(async (error: unknown) => {
+      await log.close()
+      throw error
+    })
     const isHosted = hasHosts(spec)
     if (isHosted && spec.module === null && hosting !== 'inline') {
       logger.warn(
@@ -95,8 +101,12 @@ export function defineService<Has extends Feature, Types extends ServiceTypes>(
         `Models and tasks run inside the service and can block it: give the builder${spec.definedAt ? ` at ${spec.definedAt}` : ''} \`module: import.meta.url\``,
       )
     }
-    const monitor = monitoring?.createMonitor() ?? null
-    const platform = await openPlatform(settings, { observe: monitor?.observe })
+    const platform = await openPlatform(settings, { observe: monitor?.observe }).catch(
+      async (error: unknown) => {
+        await log.close()
+        throw error
+      },
+    )
     try {
       const effective = isHosted && hosting === 'inline' ? { ...spec, module: null } : spec
       const service = await createService({
@@ -117,12 +127,13 @@ export function defineService<Has extends Feature, Types extends ServiceTypes>(
         tellAddress: platform.announce,
         close: async (atOnce) => {
           await service.close(atOnce)
-          logger.flush()
+          await log.close()
         },
       }
     } catch (error) {
       monitor?.close()
       await platform[Symbol.asyncDispose]()
+      await log.close()
       throw error
     }
   }

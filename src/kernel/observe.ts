@@ -18,6 +18,8 @@ export type Happening =
   | { kind: 'commit.done'; steps: number; durable: boolean; seconds: number }
   | { kind: 'commit.failed' }
   | { kind: 'blob'; operation: 'put' | 'read' | 'swept'; blobs: number; bytes: number }
+  /** Lines of the log that could not be written. */
+  | { kind: 'log.dropped'; lines: number }
 
 export type RunEnd = 'completed' | 'failed' | 'canceled' | 'pending'
 

@@ -120,6 +120,7 @@ function begin(meters: Meters, { info, jobs, hosts }: Monitored): void {
     for (const state of finalStates) meters.count('chapkit_jobs_finished_total', [type, state], 0)
   }
   meters.count('chapkit_database_commit_failures_total', [], 0)
+  meters.count('chapkit_log_lines_dropped_total', [], 0)
 }
 
 /** What to do about each kind of happening; those of requests are counted in the observer itself. */
@@ -161,6 +162,9 @@ function count(meters: Meters, happening: Happening): void {
     case 'blob':
       meters.count('chapkit_blob_operations_total', [happening.operation], happening.blobs)
       meters.count('chapkit_blob_bytes_total', [happening.operation], happening.bytes)
+      break
+    case 'log.dropped':
+      meters.count('chapkit_log_lines_dropped_total', [], happening.lines)
       break
   }
 }

@@ -89,6 +89,10 @@ export const families = {
   chapkit_database_size_bytes: gauge('Size of the files of the database', ['file']),
   chapkit_blob_operations_total: counter('Blobs that were put, read or swept', ['operation']),
   chapkit_blob_bytes_total: counter('Bytes of blobs that were put, read or swept', ['operation']),
+  chapkit_log_lines_dropped_total: counter(
+    'Lines of the log that were lost because its destination took none',
+    [],
+  ),
   process_cpu_user_seconds_total: counter('CPU time of the service in its own code', []),
   process_cpu_system_seconds_total: counter('CPU time of the service in the kernel', []),
   process_cpu_seconds_total: counter('CPU time of the service', []),

@@ -1,6 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
 import pino, { type Logger } from 'pino'
+import type { Observe } from '../kernel/observe.ts'
+import { printable, printableJson } from '../kernel/printable.ts'
 import type { Settings } from '../settings.ts'
+import { createLogDestination } from './log-destination.ts'
 
 export type { Logger }
 
@@ -15,15 +18,23 @@ const redacted = [
   'secret',
 ]
 
+/** How long the end of a log waits for its destination. */
+const flushMs = 2000
+
+export interface Log {
+  logger: Logger
+  /** Writes what is left, as far as that goes within two seconds. */
+  close(): Promise<void>
+}
+
 /**
- * The structured log: JSON lines with `event`, or readable ones on a terminal. Lines are buffered for a moment, so that a request
- * costs no write of its own; what is in the buffer is written at the end of the process. Fields named in `secrets` are left out,
- * as passwords and tokens are.
+ * The structured log: JSON lines with `event`, or readable ones on a terminal. Lines are kept for a moment, so that a request
+ * costs no write of its own. Fields named in `secrets` are left out, as passwords and tokens are.
  */
-export async function createLogger(
+export async function createLog(
   settings: Pick<Settings, 'logLevel' | 'logFormat'>,
-  { secrets = [] }: { secrets?: readonly string[] } = {},
-): Promise<Logger> {
+  { secrets = [], observe }: { secrets?: readonly string[]; observe?: Observe | undefined } = {},
+): Promise<Log> {
   const options: pino.LoggerOptions = {
     level: settings.logLevel,
     messageKey: 'message',
@@ -36,28 +47,48 @@ export async function createLogger(
       censor: '[redacted]',
     },
   }
+  if (settings.logLevel === 'silent') return { logger: pino(options), close: async () => {} }
   const format = settings.logFormat ?? (process.stdout.isTTY ? 'console' : 'json')
-  if (format === 'console') {
-    const { default: pretty } = await import('pino-pretty')
-    return pino(
-      options,
-      pretty({
-        sync: true,
-        timestampKey: 'timestamp',
-        messageKey: 'message',
-        levelKey: 'level',
-        translateTime: 'SYS:HH:MM:ss',
-        // The message has them in words.
-        ignore: 'request_id,event,url,signal,method,path,status_code,duration_ms,client_host',
-        messageFormat: readable,
-        singleLine: true,
-      }),
-    )
+  const toLine = format === 'console' ? await readableLines() : printableJson
+  const destination = createLogDestination({
+    onDropped: (lines) => observe?.({ kind: 'log.dropped', lines }),
+    onRecovered: (dropped) =>
+      logger.warn(
+        { event: 'log.dropped', lines: dropped },
+        `${dropped} lines of the log were lost: what it is written to took none`,
+      ),
+  })
+  const logger: Logger = pino(options, { write: (line) => destination.write(toLine(line)) })
+  return {
+    logger,
+    async close() {
+      await destination.flush(flushMs)
+      destination.close()
+    },
   }
-  return pino(
-    options,
-    pino.destination({ dest: 1, minLength: 4096, sync: false, periodicFlush: 1000 } as never),
-  )
+}
+
+/** Lines for people. What others have put into them is shown and not obeyed. */
+async function readableLines(): Promise<(line: string) => string> {
+  const { prettyFactory } = await import('pino-pretty')
+  const pretty = prettyFactory({
+    colorize: process.stdout.hasColors?.() ?? false,
+    timestampKey: 'timestamp',
+    messageKey: 'message',
+    levelKey: 'level',
+    translateTime: 'SYS:HH:MM:ss',
+    // The message has them in words.
+    ignore: 'request_id,event,url,signal,method,path,status_code,duration_ms,client_host',
+    messageFormat: readable,
+    singleLine: true,
+  })
+  return (line) => pretty(JSON.parse(line, (_, value) => shown(value))) ?? ''
+}
+
+function shown(value: unknown): unknown {
+  if (typeof value === 'string') return printable(value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [printable(key), each]))
 }
 
 type Line = Parameters<Logger['info']>
@@ -114,7 +145,8 @@ export class RequestLog implements FastifyBaseLogger {
 
 /** A request in the words of a terminal; other lines say what they are themselves. */
 function readable(line: Record<string, unknown>): string {
-  if (line.event !== 'http.request.complete') return String(line.message)
+  // A line break of others begins no line that looks like ours.
+  if (line.event !== 'http.request.complete') return String(line.message).replaceAll('\n', '\n    ')
   return `${line.method} ${line.path} ${line.status_code} in ${line.duration_ms} ms`
 }
 
