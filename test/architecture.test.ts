@@ -137,6 +137,24 @@ test('environment, clock and chance enter in one place each', () => {
   expect(offenders).toEqual([])
 })
 
+test('stdout and stderr are written to in one place by the command line, and in one by the log', () => {
+  const writers = files
+    .filter((file) =>
+      /\bconsole\.\w+\(|process\.(stdout|stderr)\.write|output: process\.std|, process\.std/.test(
+        code(file),
+      ),
+    )
+    .filter((file) => !file.startsWith('cli/templates/'))
+  expect(writers.sort()).toEqual([
+    // Before the first import, under a Node that could not read it.
+    'cli/bin.ts',
+    'cli/print.ts',
+    // A host writes to a pipe, which the service reads.
+    'host/entry.ts',
+    'server/log-destination.ts',
+  ])
+})
+
 test('importing the package starts nothing, prints nothing and leaves globals alone', () => {
   const script = `
     const before = new Set(Object.getOwnPropertyNames(globalThis))

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { link, open, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { CommandError, exit } from './exit.ts'
+import { say } from './print.ts'
 
 /** Reads a whole file, or stdin for `-`. */
 export async function readInput(path: string): Promise<Uint8Array> {
@@ -15,8 +16,7 @@ export async function readInput(path: string): Promise<Uint8Array> {
 }
 
 async function readStdin(): Promise<Uint8Array> {
-  if (process.stdin.isTTY)
-    process.stderr.write('chapkit: reading from the terminal; Ctrl-D ends the input\n')
+  if (process.stdin.isTTY) say('chapkit: reading from the terminal; Ctrl-D ends the input')
   const chunks: Buffer[] = []
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks)

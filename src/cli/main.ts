@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 import { toError } from '../errors.ts'
 import { CommandError, exit } from './exit.ts'
-import { guardStreams } from './output.ts'
+import { guardStreams, say } from './print.ts'
 import { createProgram } from './program.ts'
 
 /** Runs a command line and answers its exit code, one of `exit.ts`. */
@@ -19,7 +19,7 @@ export async function main(args: readonly string[]): Promise<number> {
     // Help and version are ends, not faults; commander has printed everything.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exit.ok : exit.usage
     const told = error instanceof CommandError ? error.message : toError(error).message
-    process.stderr.write(`chapkit: ${told}\n`)
+    say(`chapkit: ${told}`)
     return error instanceof CommandError ? error.exit : exit.failed
   }
 }

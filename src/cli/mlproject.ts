@@ -9,6 +9,7 @@ import {
 } from '../mlproject/commands.ts'
 import { fileNames, type MlProject, readProject } from '../mlproject/project.ts'
 import type { Finding } from '../mlproject/reader.ts'
+import { say } from './print.ts'
 
 /** A project as it is found in a folder. */
 export interface FoundProject {
@@ -67,6 +68,6 @@ export function failed(error: unknown): number {
     error instanceof MlProjectError
       ? error.reasons
       : [error instanceof Error ? error.message : String(error)]
-  for (const reason of reasons) console.error(`chapkit: ${reason}`)
+  for (const reason of reasons) say(`chapkit: ${reason}`)
   return 1
 }

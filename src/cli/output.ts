@@ -1,5 +1,4 @@
-import { styleText } from 'node:util'
-import { exit } from './exit.ts'
+import { type Colour, paint, print, printJson, say, screen } from './print.ts'
 import { createProgress, type Progress, silent } from './progress.ts'
 import { type Column, toTable, toText } from './table.ts'
 
@@ -20,41 +19,23 @@ export interface Output {
   paint(colour: Colour, text: string): string
 }
 
-export type Colour = Parameters<typeof styleText>[0]
-
 export function createOutput({ json = false }: { json?: boolean } = {}): Output {
-  const { stdout, stderr } = process
-  // `styleText` asks the stream and NO_COLOR, NODE_DISABLE_COLORS and FORCE_COLOR.
-  const paint = (colour: Colour, text: string) => styleText(colour, text, { stream: stdout })
   return {
     json,
     paint,
     result(value, text) {
-      stdout.write(`${json ? JSON.stringify(value, null, 2) : text()}\n`)
+      if (json) printJson(JSON.stringify(value, null, 2))
+      else print(text())
     },
     part(value, text) {
-      stdout.write(`${json ? JSON.stringify(value) : text()}\n`)
+      if (json) printJson(JSON.stringify(value))
+      else print(text())
     },
     note(text) {
-      if (!json) stderr.write(`chapkit: ${text}\n`)
+      if (!json) say(`chapkit: ${text}`)
     },
-    warn: (text) => void stderr.write(`chapkit: warning: ${toText(text)}\n`),
-    progress: (title) => (json ? silent : createProgress(title, stderr, Date.now)),
+    warn: (text) => say(`chapkit: warning: ${toText(text)}`),
+    progress: (title) => (json ? silent : createProgress(title, screen, Date.now)),
     table: (columns, rows) => toTable(columns, rows, { title: (text) => paint('bold', text) }),
   }
-}
-
-/**
- * Ends the process when nobody can read what it prints: silently when the reader has gone, as `head` does, with a reason
- * otherwise. Without it such a write ends in a stack trace.
- */
-export function guardStreams(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exit.ok)
-    const why = error.code === 'ENOSPC' ? 'its disk is full' : error.message
-    process.stderr.write(`chapkit: the output cannot be written: ${why}\n`)
-    process.exit(exit.failed)
-  })
-  // Nobody can be told.
-  process.stderr.on('error', () => {})
 }

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import { type Argument, Command } from 'commander'
+import { printable } from '../kernel/printable.ts'
 import { version } from '../version.ts'
 import { artifactCommand } from './definitions/artifact.ts'
 import { backupCommand, restoreCommand } from './definitions/backup.ts'
@@ -63,7 +64,7 @@ export function createProgram(run: Run = async () => {}): Command {
       subcommandTerm: (command) =>
         [command.name(), ...command.registeredArguments.map(toTerm)].join(' '),
     })
-    .configureOutput({ outputError: (text, write) => write(toLine(text)) })
+    .configureOutput({ outputError: (text, write) => write(printable(toLine(text))) })
     // `-v` behind a command is an option of that command.
     .enablePositionalOptions()
     .exitOverride()

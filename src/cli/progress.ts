@@ -62,7 +62,7 @@ function createLines(title: string, screen: Screen, now: Clock): Progress {
       waiting.unref()
     },
     stage: (text) => void screen.write(`chapkit: ${toText(text)}\n`),
-    line: (text) => void screen.write(`${text}\n`),
+    line: (text) => void screen.write(`${toText(text)}\n`),
     end: () => clearTimeout(waiting),
   }
 }
@@ -92,7 +92,7 @@ function createBar(title: string, screen: Screen, now: Clock): Progress {
     },
     line(text) {
       clear()
-      screen.write(`${text}\n`)
+      screen.write(`${toText(text)}\n`)
       draw()
     },
     end() {
@@ -116,7 +116,7 @@ export function toBar(
   const facts = [done !== null && percent(done), clock(elapsedMs), toText(text)]
     .filter(Boolean)
     .join('  ')
-  const line = cut(`${title}  ${bar}  ${facts}`, columns - 1)
+  const line = cut(`${toText(title)}  ${bar}  ${facts}`, columns - 1)
   return line.replace(/[█░]+/, (part) => styleText('cyan', part, { validateStream: false }))
 }
 

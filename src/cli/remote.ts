@@ -2,6 +2,7 @@ import { ChapkitClientError, type Client, createClient } from '../client/index.t
 import { environment, parseClientSettings } from '../settings.ts'
 import { CommandError, exit } from './exit.ts'
 import { createOutput, type Output } from './output.ts'
+import { say } from './print.ts'
 
 /** What every command that uses a service takes. */
 export interface RemoteOptions {
@@ -61,7 +62,7 @@ export async function withRemote(
     })
   } catch (error) {
     if (!abort.signal.aborted) throw toCommandError(error, settings.url)
-    if (farewell !== null) process.stderr.write(`chapkit: ${farewell}\n`)
+    if (farewell !== null) say(`chapkit: ${farewell}`)
     return exit.interrupted
   } finally {
     process.off('SIGINT', onSignal)

@@ -1,4 +1,4 @@
-import { stripVTControlCharacters } from 'node:util'
+import { printable } from '../kernel/printable.ts'
 
 export interface Column {
   title: string
@@ -24,13 +24,9 @@ export function toTable(
   return [title(line(columns.map((column) => column.title))), ...cells.map(line)].join('\n')
 }
 
-/**
- * Text of others on one line of a terminal. Names, messages and log lines come from files and services; what they have of
- * control characters could clear the screen or forge what stands above.
- */
+/** Text of others on one line of a terminal: a line break would forge what stands below. */
 export function toText(value: string | number): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is about them
-  return stripVTControlCharacters(String(value)).replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+  return printable(String(value)).replace(/[\n\t]+/g, ' ')
 }
 
 function pad(text: string, width: number, align: Column['align'] = 'left'): string {

@@ -8,6 +8,7 @@ import { toSize } from '../backup.ts'
 import { CommandError, exit } from '../exit.ts'
 import { assertFree, place, toFileError } from '../files.ts'
 import { parseId } from '../find.ts'
+import { printContent } from '../print.ts'
 import type { Progress } from '../progress.ts'
 import { type Remote, type RemoteOptions, withRemote } from '../remote.ts'
 
@@ -28,12 +29,12 @@ export async function artifactDownload(
   options: ArtifactDownloadOptions,
 ): Promise<number> {
   return withRemote(options, async (remote) => {
-    const { client, output, signal } = remote
+    const { client, output } = remote
     const id = parseId(wanted, 'the id of an artifact')
     const { format, force = false } = options
     const first = await client.artifacts.open(id, { format })
     if (options.output === '-') {
-      await pipeline(first.stream, process.stdout, { signal, end: false })
+      await printContent(first.stream)
       return exit.ok
     }
     const path = options.output ?? basename(first.filename ?? `${id}.bin`)

@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
 import { complete, type Shell, scripts } from '../complete.ts'
 import { exit } from '../exit.ts'
+import { write } from '../print.ts'
 
 /** Prints the completion script of a shell. */
 export async function completion(shell: Shell): Promise<number> {
-  process.stdout.write(scripts[shell])
+  write('stdout', scripts[shell])
   return exit.ok
 }
 
@@ -12,6 +13,6 @@ export async function completion(shell: Shell): Promise<number> {
 export async function completeWords(program: Command, words: readonly string[]): Promise<number> {
   const { words: found, files } = complete(program, words)
   const lines = found.map(({ word, about }) => `${word}\t${about}\n`)
-  process.stdout.write([...lines, ...(files ? [':files\n'] : [])].join(''))
+  write('stdout', [...lines, ...(files ? [':files\n'] : [])].join(''))
   return exit.ok
 }

@@ -9,6 +9,7 @@ import { nameProblem, titleProblem, toTitle } from '../init/names.ts'
 import { type ProjectChoice, planProject } from '../init/plan.ts'
 import { defaultTemplate, type Template, takesValidation, templates } from '../init/templates.ts'
 import { assertFree, writeProject } from '../init/write.ts'
+import { print, say } from '../print.ts'
 
 export interface InitOptions {
   template?: ProjectChoice['template']
@@ -53,7 +54,7 @@ export async function init(
   assertFree(target, choice.name)
   writeProject(target, planProject({ ...choice, chapkit }), choice.name)
   if (options.git) initGit(target)
-  console.log(describe(choice, relative(process.cwd(), target)))
+  print(describe(choice, relative(process.cwd(), target)))
   return exit.ok
 }
 
@@ -98,7 +99,7 @@ function initGit(folder: string) {
   const { status, error } = spawnSync('git', ['init', '--quiet'], { cwd: folder })
   if (status !== 0) {
     const why = error ? 'git is not installed' : `git init ended with ${status}`
-    console.error(`chapkit: warning: ${why}; the project is there all the same`)
+    say(`chapkit: warning: ${why}; the project is there all the same`)
   }
 }
 

@@ -3,6 +3,7 @@ import { exit } from '../exit.ts'
 import { describeJob, findJob } from '../find.ts'
 import { followJob, toFailure } from '../follow-job.ts'
 import type { Output } from '../output.ts'
+import { print } from '../print.ts'
 import { type RemoteOptions, withRemote } from '../remote.ts'
 import { toText } from '../table.ts'
 
@@ -64,7 +65,7 @@ export async function jobWatch(wanted: string, options: JobWatchOptions): Promis
       ...(output.json && { onRecord: (record) => output.part(record, () => '') }),
     })
     if (job.status !== 'completed') throw await toFailure(remote, job, logs)
-    if (!output.json) process.stdout.write(`${describeEnd(job)}\n`)
+    if (!output.json) print(describeEnd(job))
     return exit.ok
   })
 }
@@ -84,20 +85,20 @@ export async function jobLogs(wanted: string, options: JobLogsOptions): Promise<
     const { client, output } = remote
     const id = await findJob(remote, wanted)
     if (options.follow) {
-      for await (const line of client.jobs.followLogs(id)) print(output, line)
+      for await (const line of client.jobs.followLogs(id)) printLine(output, line)
       return exit.ok
     }
     let after = 0
     for (;;) {
       const { items, next } = await client.jobs.logs(id, { after })
-      for (const line of items) print(output, line)
+      for (const line of items) printLine(output, line)
       if (items.length === 0 || next === after) return exit.ok
       after = next
     }
   })
 }
 
-function print(output: Output, line: LogLine) {
+function printLine(output: Output, line: LogLine) {
   output.part(line, () => {
     const text = toText(line.line)
     return line.stream === 'stderr' ? output.paint('yellow', text) : text

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
+import { printable } from '../../kernel/printable.ts'
 import { decodeText } from '../../kernel/text.ts'
 import { MlProjectError } from '../../mlproject/commands.ts'
 import { isTelling } from '../../mlproject/environment.ts'
@@ -8,6 +9,7 @@ import { type Migration, oldFolder, planMigration } from '../../mlproject/migrat
 import { version } from '../../version.ts'
 import { applyMigration } from '../migrate.ts'
 import { failed, findProject } from '../mlproject.ts'
+import { print, say, screen } from '../print.ts'
 
 export interface MigrateOptions {
   param?: Readonly<Record<string, string>>
@@ -34,24 +36,22 @@ export async function migrate(
     const plan = planMigration({
       ...{ project, commands, file, names, files, baseImage, version },
     })
-    for (const warning of warnings) console.error(`chapkit: warning: ${warning}`)
-    for (const note of plan.notes) console.error(`chapkit: warning: ${note}`)
-    console.log(describe(plan, dryRun))
+    for (const warning of warnings) say(`chapkit: warning: ${warning}`)
+    for (const note of plan.notes) say(`chapkit: warning: ${note}`)
+    print(describe(plan, dryRun))
     if (dryRun) return 0
     if (!yes) {
       if (confirm === null) {
-        console.error(
-          'chapkit: There is no terminal to ask on: add --yes, or --dry-run to see more',
-        )
+        say('chapkit: There is no terminal to ask on: add --yes, or --dry-run to see more')
         return 1
       }
       if (!(await confirm(`Change ${folder}? [y/N] `))) {
-        console.error('chapkit: Nothing was changed')
+        say('chapkit: Nothing was changed')
         return 1
       }
     }
     await applyMigration(folder, plan)
-    console.log(`Done. CHAPKIT.md says how to go on; ${oldFolder}/ has what was moved.`)
+    print(`Done. CHAPKIT.md says how to go on; ${oldFolder}/ has what was moved.`)
     return 0
   } catch (error) {
     return failed(error)
@@ -69,9 +69,9 @@ function describe({ writes, moves, kept }: Migration, whole: boolean): string {
 }
 
 async function askOnTerminal(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const terminal = createInterface({ input: process.stdin, output: screen.stream() })
   const ended = new Promise<string>((done) => terminal.on('close', () => done('')))
-  const answer = await Promise.race([terminal.question(question), ended])
+  const answer = await Promise.race([terminal.question(printable(question)), ended])
   terminal.close()
   return /^y(es)?$/i.test(answer.trim())
 }

@@ -1,6 +1,7 @@
 import { toService } from '../../mlproject/service.ts'
 import { environment, withoutSecrets } from '../../settings.ts'
 import { failed, findProject } from '../mlproject.ts'
+import { outliveReaders, say } from '../print.ts'
 
 export interface RunOptions {
   port?: number
@@ -19,11 +20,12 @@ export async function run(path: string, options: RunOptions): Promise<number> {
   const { port, host, dataDir, param = {}, env = {} } = options
   try {
     const found = findProject(path, { params: param, as: 'files' })
-    for (const warning of found.warnings) console.error(`chapkit: warning: ${warning}`)
+    for (const warning of found.warnings) say(`chapkit: warning: ${warning}`)
     for (const [name, value] of Object.entries(env)) {
       if (value === true && withoutSecrets(environment())[name] === undefined)
-        console.error(`chapkit: warning: --env ${name}: ${whyMissing(name)}`)
+        say(`chapkit: warning: --env ${name}: ${whyMissing(name)}`)
     }
+    outliveReaders()
     const service = toService(found.project, found.commands, found.folder, env)
     const listening = port ?? (environment().PORT === undefined ? defaultPort : undefined)
     const { url } = await service.listen({
@@ -33,11 +35,9 @@ export async function run(path: string, options: RunOptions): Promise<number> {
       ...(host !== undefined && { host }),
       ...(dataDir === undefined ? { databaseUrl: ':memory:' } : { dataDir }),
     })
-    console.error(
-      `${service.spec.info.display_name} at ${url} (API pages at ${url}/docs); Ctrl-C stops it`,
-    )
+    say(`${service.spec.info.display_name} at ${url} (API pages at ${url}/docs); Ctrl-C stops it`)
     if (dataDir === undefined)
-      console.error('What it stores is in memory and gone when it stops; --data-dir keeps it')
+      say('What it stores is in memory and gone when it stops; --data-dir keeps it')
     return 0
   } catch (error) {
     return failed(error)

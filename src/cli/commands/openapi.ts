@@ -4,6 +4,7 @@ import { environment, parseClientSettings } from '../../settings.ts'
 import { CommandError, exit } from '../exit.ts'
 import { fetchDocument } from '../fetch-document.ts'
 import { writeWhole } from '../files.ts'
+import { printContent, say } from '../print.ts'
 import { documentOf } from '../service-document.ts'
 
 export interface OpenapiOptions {
@@ -21,12 +22,12 @@ export async function openapi(file: string | undefined, options: OpenapiOptions)
   assertFits(file, options)
   const { document, baseUrl } = await readDocument(file, options)
   const text = await toText(document, { postman, yaml, baseUrl })
-  if (output === undefined) await print(text)
+  if (output === undefined) await printContent([Buffer.from(text)])
   else {
     await writeWhole(output, text, { force: true })
     const { title } = document.info
     const what = postman ? 'Postman collection' : 'OpenAPI document'
-    console.error(`chapkit: ${what} of ${title} is in ${output}`)
+    say(`chapkit: ${what} of ${title} is in ${output}`)
   }
   if (file !== undefined) leaveSoon()
   return exit.ok
@@ -64,13 +65,6 @@ async function toText(document: OpenApi, { postman, yaml, baseUrl }: Form): Prom
 /** As Postman writes its exports: with tabs. */
 export function toCollectionText(collection: Collection): string {
   return `${JSON.stringify(collection, null, '\t')}\n`
-}
-
-/** Resolves when whoever reads has all of it. */
-function print(text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.stdout.write(text, (error) => (error ? reject(error) : resolve()))
-  })
 }
 
 /** A service file may hold on to something, such as a timer, that would keep this process for ever. */

@@ -9,6 +9,7 @@ import { findModel } from '../find.ts'
 import { followJob, toFailure } from '../follow-job.ts'
 import { decimalsOf, summarize } from '../forecast.ts'
 import type { Output } from '../output.ts'
+import { printContent } from '../print.ts'
 import { type Remote, type RemoteOptions, withRemote } from '../remote.ts'
 import { readGeo } from './train.ts'
 
@@ -75,7 +76,7 @@ export async function predict(
       return exit.ok
     }
     if (options.csv && !output.json) {
-      process.stdout.write(await client.artifacts.csv(prediction))
+      await printContent([Buffer.from(await client.artifacts.csv(prediction))])
       return exit.ok
     }
     const frame = await client.artifacts.frame(prediction)

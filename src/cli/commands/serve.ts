@@ -5,6 +5,7 @@ import { defineService } from '../../definition.ts'
 import { toError } from '../../errors.ts'
 import { CommandError, exit } from '../exit.ts'
 import { loadService } from '../load.ts'
+import { outliveReaders, say } from '../print.ts'
 
 export interface ServeOptions {
   port?: number
@@ -20,6 +21,7 @@ export async function serve(file: string, options: ServeOptions): Promise<number
 
   // Started by `chapkit dev` or `chapkit test`, which listen, and after whose end nobody would end this.
   const tell = process.send ? (path: string) => void process.send?.({ loaded: path }) : undefined
+  outliveReaders()
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   // To hear of that is no reason to stay.
   process.channel?.unref()
@@ -34,7 +36,7 @@ export async function serve(file: string, options: ServeOptions): Promise<number
       ...(dataDir !== undefined && { dataDir }),
       ...(json && { logFormat: 'json' }),
     })
-    console.error(
+    say(
       `${service.spec.info.display_name} at ${address} (API pages at ${address}/docs); Ctrl-C stops it`,
     )
     return exit.ok
