@@ -148,13 +148,12 @@ export function createLogDestination({ onDropped, onRecovered }: LogDestinationO
       return
     }
     current = undefined
-    if (dropped > 0) {
-      const lines = dropped
-      dropped = 0
-      onRecovered(lines)
-    }
+    const lost = dropped
+    dropped = 0
     if (waitingLength >= batch || idle) begin()
     else if (waiting.length > 0) later(batchMs)
+    // Only now is there room for it: what waits may have filled all there is.
+    if (lost > 0) onRecovered(lost)
   }
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { temporaryFolder, until } from './harness.ts'
 
 const bin = join(import.meta.dirname, '../../src/cli/bin.ts')
@@ -16,6 +16,9 @@ async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve))
   return port
 }
+
+// Each test asks some hundred times.
+vi.setConfig({ testTimeout: 180_000 })
 
 /** A service whose stdout is what the test makes it. */
 async function serveTo(stdout: number | 'pipe', shell?: string) {
@@ -90,7 +93,7 @@ test('a log whose disk is full stops neither requests nor the end of the service
 test('a log whose reader stands still stops neither requests nor the end of the service, and tells afterwards what it lost', async () => {
   const { child, url, exited } = await serveTo('pipe')
   // Nobody reads, and the pipe is full after some lines.
-  await ask(url, 1000)
+  await ask(url, 800)
   const lost = await dropped(url)
   expect(lost).toBeGreaterThan(0)
 
