@@ -12,13 +12,18 @@ export {
 export { BaseConfig } from './config/schema.ts'
 export {
   type Cell,
+  canonicalPeriod,
   DataFrame,
   type Feature as GeoFeature,
   type FeatureCollection,
   type Field,
   type FieldType,
   type FrameJson,
+  type LagOptions,
   nextPeriod,
+  type Period,
+  type PeriodKind,
+  type PeriodType,
   parsePeriod,
 } from './data/index.ts'
 export type { Database } from './db/database.ts'

@@ -1,3 +1,4 @@
+import { comparePeriods } from '../data/periods.ts'
 import type { FrameJson } from '../data/schema.ts'
 
 /** What a forecast says of one location and period. */
@@ -37,7 +38,7 @@ export function summarize({ columns, data }: FrameJson, interval: number): Forec
         high: quantile(values, 1 - outside),
       }
     })
-    .sort((a, b) => compare(a.location, b.location) || compare(a.time_period, b.time_period))
+    .sort((a, b) => compare(a.location, b.location) || comparePeriods(a.time_period, b.time_period))
 }
 
 /** The quantile of sorted numbers, linear between neighbours, as R and NumPy have it by default. */

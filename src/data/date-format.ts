@@ -1,6 +1,7 @@
 import { ChapkitError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
-import { formatPeriod } from './periods.ts'
+import { calendars } from './period-types.ts'
+import { canonicalPeriod, formatPeriod } from './periods.ts'
 
 /** What the periods of a service are; `any` keeps what the dates say. */
 export type PeriodType = 'weekly' | 'monthly' | 'any'
@@ -74,8 +75,10 @@ function periodOf(day: Date | null, periodType: PeriodType): string | null {
   const text = day.toISOString().slice(0, 10)
   if (periodType === 'monthly') return text.slice(0, 7)
   if (periodType === 'any') return text
-  // 1970-01-01 is a Thursday: week 0 begins three days before it.
-  return formatPeriod({ kind: 'week', index: Math.floor((day.getTime() / 86_400_000 + 3) / 7) })
+  return formatPeriod({
+    type: 'Weekly',
+    index: calendars.Weekly.indexAt(day.getTime() / 86_400_000),
+  })
 }
 
 function dayOfParts(parts: Parts): Date | null {
@@ -95,18 +98,11 @@ function dayOfParts(parts: Parts): Date | null {
 function monthOfParts(parts: Parts): string | null {
   const month = monthOf(parts)
   if (month === null || month < 0 || month > 11) return null
-  return formatPeriod({ kind: 'month', index: yearOf(parts) * 12 + month })
+  return formatPeriod({ type: 'Monthly', index: yearOf(parts) * 12 + month })
 }
 
 function weekOfParts({ G, V }: Parts): string | null {
-  const week = Number(V)
-  // The 4th of January is always in week 1.
-  const fourth = new Date(0)
-  fourth.setUTCFullYear(Number(G), 0, 4)
-  const first = Math.floor((fourth.getTime() / 86_400_000 + 3) / 7)
-  if (week < 1) return null
-  const text = formatPeriod({ kind: 'week', index: first + week - 1 })
-  return text.startsWith(G ?? '') ? text : null
+  return canonicalPeriod(`${G}-W${V}`)
 }
 
 function monthOf({ m, b }: Parts): number | null {

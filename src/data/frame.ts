@@ -283,15 +283,17 @@ export class DataFrame {
   /**
    * With a column that holds, in each row, the value of the same series `periods` earlier (later when negative).
    *
-   * When `order` holds periods (`2024-01`, `2024-W05`, …) the step goes along the calendar: for a month that has no row
-   * the result is null, never the value of the row before. Then every period must be of one kind and occur once in its
-   * series, else it is a `bad-request`. When `order` holds no periods at all, the step goes along the rows of a series.
+   * The step goes along the calendar, by the periods in `time_period` or the column that `order` names, in any form that
+   * `parsePeriod` reads: for a month that has no row the result is null, never the value of the row before. A row whose
+   * period is null has no lag, and is none. Text that is no period, periods of two types (months and weeks, or weeks with
+   * different first days) and a period that a series has twice are a `bad-request`. Without such a column, or to step from
+   * row to row whatever they hold, say `along: 'rows'`.
    */
   lag(column: string, periods: number, options: LagOptions = {}): DataFrame {
     const by = options.by ?? (this.has('location') ? 'location' : [])
     const keys = [by].flat().map((name: string) => this.column(name))
-    const order = options.order ?? (this.has('time_period') ? 'time_period' : null)
-    const rows = lagRows(keys, order === null ? null : this.column(order), periods, this.length)
+    const order = this.#orderOf(options)
+    const rows = lagRows(keys, order, periods, this.length)
     const lagged = takeRows(this.column(column), rows)
     return this.#put(renameColumn(lagged, options.as ?? `${column}_lag${periods}`))
   }
@@ -326,6 +328,22 @@ export class DataFrame {
   /** What `console.log(frame)` shows. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
+  }
+
+  #orderOf({ along = 'periods', order }: LagOptions): Column | null {
+    if (along === 'rows') {
+      if (order === undefined) return null
+      throw new ChapkitError(
+        'bad-request',
+        `Expected either \`order\` or \`along: 'rows'\`, got both`,
+      )
+    }
+    if (order !== undefined || this.has('time_period')) return this.column(order ?? 'time_period')
+    const names = show(this.columns.join(', ') || 'none')
+    throw new ChapkitError(
+      'bad-request',
+      `No column \`time_period\` to lag by; the columns are ${names}. Name that of the periods with \`order\`, or go from row to row with \`along: 'rows'\``,
+    )
   }
 
   #list(): Column[] {

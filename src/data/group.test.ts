@@ -38,6 +38,20 @@ test('text has a first, a last, a smallest and a largest value, but no mean', ()
   expect(() => byLocation('name', 'mean')).toThrow('Expected numbers in column `name`')
 })
 
+test('the smallest and the largest of periods are the first and the last in time', () => {
+  const weeks = DataFrame.fromColumns({
+    location: ['a', 'a', 'a', 'b'],
+    time_period: ['2024W10', '2024W9', null, '2024W11'],
+  })
+  const ends = weeks
+    .groupBy('location')
+    .aggregate({ from: ['time_period', 'min'], to: ['time_period', 'max'] })
+  expect(ends.toRecords()).toEqual([
+    { location: 'a', from: '2024W9', to: '2024W10' },
+    { location: 'b', from: '2024W11', to: '2024W11' },
+  ])
+})
+
 test('groups stand in the order in which their keys first appear', () => {
   const result = frame.groupBy(['location', 'year']).aggregate({ n: ['cases', 'count'] })
   expect(result.toRecords()).toEqual([

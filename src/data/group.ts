@@ -1,6 +1,7 @@
 import { ChapkitError } from '../errors.ts'
 import { buildColumn, type Column, cellAt, numbersOf, takeRows } from './columns.ts'
 import type { DataFrame } from './frame.ts'
+import { periodIndexes } from './period-column.ts'
 import type { Cell } from './schema.ts'
 
 /**
@@ -137,7 +138,9 @@ function reducer(column: Column, how: Aggregation): (rows: Int32Array) => Cell {
   if (how === 'first') return (rows) => (rows.length === 0 ? null : cellAt(column, rows[0]!))
   if (how === 'last') return (rows) => (rows.length === 0 ? null : cellAt(column, rows.at(-1)!))
   if (column.type === 'string' && (how === 'min' || how === 'max')) {
-    return (rows) => extremeText(column.values, rows, how === 'min' ? -1 : 1)
+    // Periods go along the calendar: 2024W9 comes before 2024W10.
+    const order = periodIndexes(column) ?? column.values
+    return (rows) => extremeText(column.values, order, rows, how === 'min' ? -1 : 1)
   }
   const statistic = statistics[how]
   if (statistic === undefined) {
@@ -152,15 +155,17 @@ function reducer(column: Column, how: Aggregation): (rows: Int32Array) => Cell {
 
 function extremeText(
   values: readonly (string | null)[],
+  order: Float64Array | readonly (string | null)[],
   rows: Int32Array,
   sign: -1 | 1,
 ): string | null {
-  let found: string | null = null
+  let found = -1
   for (const row of rows) {
-    const text = values[row]!
-    if (found === null || (text !== null && (sign < 0 ? text < found : text > found))) found = text
+    if (found < 0) found = row
+    const [key, best] = [order[row]!, order[found]!]
+    if (sign < 0 ? key < best : key > best) found = row
   }
-  return found
+  return found < 0 ? null : values[found]!
 }
 
 type Statistic = (values: Float64Array) => number | null

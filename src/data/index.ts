@@ -23,11 +23,11 @@ export type { Aggregation, Aggregations, GroupedFrame } from './group.ts'
 export type { LagOptions } from './lag.ts'
 export { frameToParquet, parquetToFrame } from './parquet.ts'
 export {
-  formatPeriod,
+  canonicalPeriod,
   nextPeriod,
   type Period,
-  type PeriodForm,
   type PeriodKind,
+  type PeriodType,
   parsePeriod,
 } from './periods.ts'
 export {

@@ -2,8 +2,7 @@ import { ChapkitError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
 import { type Column, cellAt } from './columns.ts'
 import { groupIds } from './group.ts'
-import { type Period, parsePeriod } from './periods.ts'
-import type { Cell } from './schema.ts'
+import { readPeriods } from './period-column.ts'
 
 export interface LagOptions {
   /**
@@ -11,15 +10,21 @@ export interface LagOptions {
    * @default 'location', or none when the frame has no such column
    */
   by?: string | readonly string[]
-  /** Column of the periods. @default 'time_period', or the order of rows when the frame has no such column */
+  /** Column of the periods. @default 'time_period' */
   order?: string
+  /**
+   * What a step goes along. `'rows'` takes the order of rows in each series for that of time, whatever they hold: the caller
+   * answers for a series without gaps, in order. It goes with no `order`.
+   * @default 'periods'
+   */
+  along?: 'periods' | 'rows'
   /** Name of the new column. @default `<column>_lag<periods>` */
   as?: string
 }
 
 /**
- * For each row the row that lies `periods` before it in its series, or -1. Along the calendar when the order column
- * holds periods, else along the rows.
+ * For each row the row that lies `periods` before it in its series, or -1. Along the calendar by a column of periods, or
+ * along the rows where there is none.
  */
 export function lagRows(
   keys: readonly Column[],
@@ -27,43 +32,26 @@ export function lagRows(
   periods: number,
   length: number,
 ): Int32Array {
+  if (!Number.isInteger(periods))
+    throw new ChapkitError('bad-request', `Expected a whole number of periods, got ${periods}`)
   const { ids, count } = groupIds(keys, length)
-  const positions = order === null ? null : calendar(order, length)
-  return positions === null
+  return order === null
     ? alongRows(ids, count, periods)
-    : alongCalendar(ids, count, positions, periods, order as Column)
+    : alongCalendar(ids, count, positionsOf(order), periods, order)
 }
 
-/** Index of each row's period (NaN for null), or null when the column holds no periods at all. */
-function calendar(order: Column, length: number): Float64Array | null {
-  const known = new Map<Cell, Period | null>()
-  const positions = new Float64Array(length)
-  let kind: string | null = null
-  let odd = -1
-  for (let row = 0; row < length; row++) {
-    const cell = cellAt(order, row)
-    if (cell === null) {
-      positions[row] = Number.NaN
-      continue
-    }
-    let period = known.get(cell)
-    if (period === undefined) {
-      period = parsePeriod(String(cell))
-      known.set(cell, period)
-    }
-    if (period === null) odd = row
-    else {
-      kind ??= period.kind
-      if (period.kind !== kind) odd = row
-      positions[row] = period.index
-    }
-  }
-  if (kind === null) return null
-  if (odd < 0) return positions
-  // Falling back to the order of rows here would shift values by the wrong time, and nobody would see it.
+/** Index of each row's period, NaN for null. */
+function positionsOf(order: Column): Float64Array {
+  const read = readPeriods(order)
+  if ('indexes' in read) return read.indexes
+  // Going on by the order of rows would shift values by the wrong time, and nobody would see it.
+  const { type, oddRow, oddType } = read
+  const got = `got ${show(cellAt(order, oddRow))} in row ${oddRow}`
   throw new ChapkitError(
     'bad-request',
-    `Expected a ${kind} in every row of \`${order.name}\`, got ${show(cellAt(order, odd))} in row ${odd}`,
+    type === null || oddType === null
+      ? `Expected a period such as 2024-01 or 2024-W05 in every row of \`${order.name}\`, ${got}; for the order of rows instead, lag with \`along: 'rows'\``
+      : `Expected periods of one type in \`${order.name}\` (${type} as before), ${got}, which is ${oddType}`,
   )
 }
 

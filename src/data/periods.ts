@@ -1,61 +1,65 @@
 import { ChapkitError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
+import { calendars, dayNumber, dayText, type PeriodKind, type PeriodType } from './period-types.ts'
 
-export type PeriodKind = 'year' | 'month' | 'week' | 'day'
+export type { PeriodKind, PeriodType } from './period-types.ts'
 
-/**
- * A period of time as a number: the next period of its kind has the next `index`. Months count from January of year 0,
- * weeks from the one around 1970-01-01, days from 1970-01-01; a year is its own index.
- */
+/** A period of time. Two texts for one period, such as `2024W5` and `2024-W05`, give equal periods. */
 export interface Period {
+  /** How long it is. */
   kind: PeriodKind
+  /** Its type, by the name in DHIS2. Only periods of one type can be compared by their `index`. */
+  type: PeriodType
+  /**
+   * The next period of its type has the next `index`. Days count from 1970-01-01, weeks from the one that holds it; months,
+   * quarters and so on count from the first of year 0, and the index of a year is its number.
+   */
   index: number
+  /** First day, `YYYY-MM-DD`. */
+  start: string
+  /** Last day, `YYYY-MM-DD`. */
+  end: string
 }
 
-/** How a period is written: `YYYY-Snn` is an epidemiological week that begins on Sunday, `range` its first and last day. */
-export type PeriodForm =
-  | 'YYYY'
-  | 'YYYY-MM'
-  | 'YYYYMM'
-  | 'YYYY-Www'
-  | 'YYYYWww'
-  | 'YYYY-Snn'
-  | 'YYYY-MM-DD'
-  | 'range'
-
 /**
- * Reads `YYYY`, `YYYY-MM`, `YYYYMM`, `YYYY-Www` and `YYYYWww` (ISO weeks, one digit accepted), `YYYY-Snn` (weeks that
- * begin on Sunday, the first with four days in its year), `YYYY-MM-DD` and week ranges `YYYY-MM-DD/YYYY-MM-DD` of seven
- * days. Null for any other text, also for a month 13 or a week 53 that the year does not have.
+ * Reads a period: every form of DHIS2 (`20240131`, `2024W5` and with other first days as `2024SunW5`, `2024BiW3`, `202401`,
+ * `202401B`, `2024Q1`, `2024NovQ1`, `2024S1`, `2024AprilS1`, `2024NovS1`, `2024`, `2024April` and the other financial years),
+ * `2024-01`, `2024-W05`, `2024-01-31`, midnights such as `2024-01-31T00:00:00Z` (the day that is written, whatever the zone),
+ * the `2024-S05` of chap-core, and ranges of a first and a last day that are exactly one period
+ * (`2023-12-25/2023-12-31`).
+ *
+ * Null for any other text, also for a month 13, a week 53 that the year does not have, and another time than midnight.
  */
 export function parsePeriod(text: string): Period | null {
   const read = readPeriod(text)
-  return read === null ? null : { kind: read.kind, index: read.index }
+  if (read === null) return null
+  const { type, index } = read
+  const { kind, firstDay } = calendars[type]
+  return {
+    kind,
+    type,
+    index,
+    start: dayText(firstDay(index)),
+    end: dayText(firstDay(index + 1) - 1),
+  }
 }
 
-/** Writes a period, by default as `YYYY`, `YYYY-MM`, `YYYY-Www` or `YYYY-MM-DD`. A range begins on Monday. */
-export function formatPeriod(period: Period, form: PeriodForm = defaultForm[period.kind]): string {
-  if (kindOfForm[form] !== period.kind) {
-    throw new ChapkitError('bad-request', `Cannot write a ${period.kind} as \`${form}\``)
-  }
-  const { index } = period
-  switch (form) {
-    case 'YYYY':
-      return year4(index)
-    case 'YYYY-MM':
-    case 'YYYYMM':
-      return `${year4(Math.floor(index / 12))}${form === 'YYYYMM' ? '' : '-'}${pad2(modulo(index, 12) + 1)}`
-    case 'YYYY-Www':
-      return weekText(index, mondayOffset, '-W')
-    case 'YYYYWww':
-      return weekText(index, mondayOffset, 'W')
-    case 'YYYY-Snn':
-      return weekText(index, sundayOffset, '-S')
-    case 'YYYY-MM-DD':
-      return dayText(index)
-    case 'range':
-      return rangeText(index * 7 - mondayOffset)
-  }
+/**
+ * The one text for a period, whichever form it came in: `YYYY-MM-DD`, `YYYY-Www`, `YYYY-MM` and `YYYY` for days, ISO weeks,
+ * months and years, and that of DHIS2 for the others. Null for text that is no period.
+ *
+ * What DHIS2 has no text for stays what chap-core writes (`YYYY-Snn`), or a range (weeks from Tuesday).
+ */
+export function canonicalPeriod(text: string): string | null {
+  const read = readPeriod(text)
+  return read === null ? null : writePeriod(read.type, read.index, canonicalForms[read.type])
+}
+
+/** The canonical text of the period of a type with an index. A year that is not from 0 to 9999 is `bad-request`. */
+export function formatPeriod({ type, index }: Pick<Period, 'type' | 'index'>): string {
+  const text = writePeriod(type, index, canonicalForms[type])
+  if (text !== null) return text
+  throw new ChapkitError('bad-request', 'Expected a period in the years 0 to 9999, got another')
 }
 
 /**
@@ -70,114 +74,147 @@ export function nextPeriod(text: string, count = 1): string {
       `Expected a period such as 2024-01, 2024-W05 or 2024, got ${show(text)}`,
     )
   }
-  // A range need not begin on a Monday, so it is its first day that moves.
-  if (read.form === 'range') return rangeText(read.start + 7 * count)
-  const next = formatPeriod({ kind: read.kind, index: read.index + count }, read.form)
-  return read.short ? next.replace(/([WS])0/, '$1') : next
+  if (!Number.isInteger(count))
+    throw new ChapkitError('bad-request', `Expected a whole number of periods, got ${count}`)
+  const next =
+    Math.abs(count) > mostSteps ? null : writePeriod(read.type, read.index + count, read.form)
+  if (next !== null) return next
+  throw new ChapkitError(
+    'bad-request',
+    `Expected a year from 0 to 9999, got ${count} periods after ${show(text)}`,
+  )
 }
 
-interface ReadPeriod extends Period {
+/** Orders texts along the calendar, those that are no periods last. */
+export function comparePeriods(a: string, b: string): number {
+  const first = parsePeriod(a)?.start ?? '~'
+  const second = parsePeriod(b)?.start ?? '~'
+  if (first !== second) return first < second ? -1 : 1
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** More than there are days in 10 000 years, and few enough that every day between has a `Date`. */
+const mostSteps = 4_000_000
+
+/** How a period is written behind the four digits of its year, with `#` for each digit of its number; or as days. */
+type PeriodForm = string
+const rangeForm = '/'
+
+interface ReadPeriod {
+  type: PeriodType
+  index: number
   form: PeriodForm
-  /** First day, for ranges. */
-  start: number
-  /** Written with one digit, as in `2024W5`. */
-  short: boolean
 }
 
-const defaultForm = { year: 'YYYY', month: 'YYYY-MM', week: 'YYYY-Www', day: 'YYYY-MM-DD' } as const
+const typesByForm = new Map<PeriodForm, PeriodType>([
+  ['', 'Yearly'],
+  ...each('####', '-##-##', 'Daily'),
+  ...each('##', '-##', 'Monthly'),
+  ...each('W#', 'W##', 'Weekly'),
+  ...each('-W#', '-W##', 'Weekly'),
+  ...each('WedW#', 'WedW##', 'WeeklyWednesday'),
+  ...each('ThuW#', 'ThuW##', 'WeeklyThursday'),
+  ...each('FriW#', 'FriW##', 'WeeklyFriday'),
+  ...each('SatW#', 'SatW##', 'WeeklySaturday'),
+  ...each('SunW#', 'SunW##', 'WeeklySunday'),
+  // With one digit it would be read as the half-year that DHIS2 writes without hyphen.
+  ['-S##', 'WeeklySundayIso'],
+  ...each('BiW#', 'BiW##', 'BiWeekly'),
+  ['##B', 'BiMonthly'],
+  ...each('Q#', '-Q#', 'Quarterly'),
+  ['NovQ#', 'QuarterlyNov'],
+  ['S#', 'SixMonthly'],
+  ['AprilS#', 'SixMonthlyApril'],
+  ['NovS#', 'SixMonthlyNov'],
+  ['Feb', 'FinancialFeb'],
+  ['April', 'FinancialApril'],
+  ['July', 'FinancialJuly'],
+  ['Aug', 'FinancialAug'],
+  ['Sep', 'FinancialSep'],
+  ['Oct', 'FinancialOct'],
+  ['Nov', 'FinancialNov'],
+])
 
-const kindOfForm: Record<PeriodForm, PeriodKind> = {
-  YYYY: 'year',
-  'YYYY-MM': 'month',
-  YYYYMM: 'month',
-  'YYYY-Www': 'week',
-  YYYYWww: 'week',
-  'YYYY-Snn': 'week',
-  'YYYY-MM-DD': 'day',
-  range: 'week',
+function each(a: PeriodForm, b: PeriodForm, type: PeriodType): [PeriodForm, PeriodType][] {
+  return [
+    [a, type],
+    [b, type],
+  ]
 }
 
-const dayMilliseconds = 86_400_000
-// Day 0 is a Thursday: week 0 begins three days before it on a Monday, four on a Sunday.
-const mondayOffset = 3
-const sundayOffset = 4
+/** The shortest form of a type is DHIS2's own; some are written otherwise here. */
+const canonicalForms: Readonly<Record<PeriodType, PeriodForm>> = {
+  ...(Object.fromEntries(
+    Array.from(typesByForm, ([form, type]): [PeriodType, PeriodForm] => [type, form]).reverse(),
+  ) as Record<PeriodType, PeriodForm>),
+  Daily: '-##-##',
+  Weekly: '-W##',
+  WeeklyTuesday: rangeForm,
+  Monthly: '-##',
+}
 
-const pattern =
-  /^(\d{4})(?:(-?)(\d{2})|(-?)W(\d{1,2})|-S(\d{1,2})|-(\d{2})-(\d{2})(?:\/(\d{4})-(\d{2})-(\d{2}))?)?$/
+const pattern = /^(\d{4})([^\d]*)(\d*)(B?)$/
+const datePattern = /^(\d{4})-(\d\d)-(\d\d)(.*)$/
+/** What stands behind a day that is written as the midnight with which it begins. */
+const midnight = /^[T ]00:00(:00(\.0+)?)?(Z|[+-]\d\d(:?\d\d)?)?$/
 
 function readPeriod(text: string): ReadPeriod | null {
+  const date = datePattern.exec(text)
+  if (date !== null) {
+    const day = readDay(date)
+    const rest = date[4]!
+    if (day === null) return null
+    if (rest.startsWith(rangeForm)) return readRange(day, rest.slice(1))
+    if (rest !== '' && !midnight.test(rest)) return null
+    return { type: 'Daily', index: day, form: `-##-##${rest}` }
+  }
   const match = pattern.exec(text)
   if (match === null) return null
-  const [, y, monthDash, month, weekDash, isoWeek, sundayWeek, m, d, endY, endM, endD] = match
-  const year = Number(y)
-  const base = { start: 0, short: false }
-  if (month !== undefined) {
-    const number = Number(month)
-    if (number < 1 || number > 12) return null
-    const form = monthDash === '' ? 'YYYYMM' : 'YYYY-MM'
-    return { ...base, kind: 'month', form, index: year * 12 + number - 1 }
+  const [, year, mark, digits, tail] = match
+  const form = `${mark}${'#'.repeat(digits!.length)}${tail}`
+  const type = typesByForm.get(form)
+  if (type === undefined) return null
+  const index = calendars[type].indexOf(Number(year), digits === '' ? 1 : Number(digits))
+  if (index === null) return null
+  // Whether 2024SunW10 follows 2024SunW9 or 2024SunW09 is not to be seen: DHIS2 writes the shorter one.
+  const short = `${mark}#`
+  const isOpen = digits!.length === 2 && digits![0] !== '0' && canonicalForms[type] === short
+  return { type, index, form: isOpen ? short : form }
+}
+
+function readDay([, year, month, day]: RegExpExecArray): number | null {
+  return dayNumber(Number(year), Number(month), Number(day))
+}
+
+const typesOfRanges = Object.keys(calendars).filter(
+  // Its weeks are also weeks from Sunday.
+  (type) => type !== 'WeeklySundayIso',
+) as PeriodType[]
+
+/** The period that begins and ends with these days. */
+function readRange(first: number, lastText: string): ReadPeriod | null {
+  const date = datePattern.exec(lastText)
+  if (date === null || date[4] !== '') return null
+  const last = readDay(date)
+  for (const type of typesOfRanges) {
+    const { firstDay, indexAt } = calendars[type]
+    const index = indexAt(first)
+    if (firstDay(index) === first && firstDay(index + 1) - 1 === last)
+      return { type, index, form: rangeForm }
   }
-  const week = isoWeek ?? sundayWeek
-  if (week !== undefined) {
-    const offset = isoWeek === undefined ? sundayOffset : mondayOffset
-    const first = firstWeek(year, offset)
-    const index = first + Number(week) - 1
-    if (index < first || index >= firstWeek(year + 1, offset)) return null
-    const form = isoWeek === undefined ? 'YYYY-Snn' : weekDash === '' ? 'YYYYWww' : 'YYYY-Www'
-    return { ...base, kind: 'week', form, index, short: week.length === 1 }
+  return null
+}
+
+/** The text of a period in a form, or null outside the years 0 to 9999. */
+function writePeriod(type: PeriodType, index: number, form: PeriodForm): string | null {
+  const { firstDay, placeOf } = calendars[type]
+  const { year, number } = placeOf(index)
+  if (!(year >= 0 && year <= 9999)) return null
+  if (form === rangeForm) {
+    const range = `${dayText(firstDay(index))}/${dayText(firstDay(index + 1) - 1)}`
+    return datePattern.test(range) && range.length === 21 ? range : null
   }
-  if (m === undefined || d === undefined)
-    return { ...base, kind: 'year', form: 'YYYY', index: year }
-  const start = dayNumber(year, Number(m), Number(d))
-  if (start === null) return null
-  if (endY === undefined) return { ...base, kind: 'day', form: 'YYYY-MM-DD', index: start }
-  if (dayNumber(Number(endY), Number(endM), Number(endD)) !== start + 6) return null
-  return { kind: 'week', form: 'range', index: weekOf(start, sundayOffset), start, short: false }
-}
-
-/** Days since 1970-01-01, or null for a day that the month does not have. */
-function dayNumber(year: number, month: number, day: number): number | null {
-  const date = new Date(0)
-  date.setUTCFullYear(year, month - 1, day)
-  const fits = date.getUTCMonth() === month - 1 && date.getUTCDate() === day
-  return fits ? date.getTime() / dayMilliseconds : null
-}
-
-function weekOf(day: number, offset: number): number {
-  return Math.floor((day + offset) / 7)
-}
-
-/** Index of week 1 of a year: the week that holds the 4th of January, whichever day weeks begin on. */
-function firstWeek(year: number, offset: number): number {
-  return weekOf(dayNumber(year, 1, 4)!, offset)
-}
-
-function weekText(index: number, offset: number, mark: string): string {
-  // A week belongs to the year that holds its fourth day.
-  const year = new Date((index * 7 - offset + 3) * dayMilliseconds).getUTCFullYear()
-  return `${year4(year)}${mark}${pad2(index - firstWeek(year, offset) + 1)}`
-}
-
-function dayText(day: number): string {
-  const date = new Date(day * dayMilliseconds)
-  return `${year4(date.getUTCFullYear())}-${pad2(date.getUTCMonth() + 1)}-${pad2(date.getUTCDate())}`
-}
-
-function rangeText(start: number): string {
-  return `${dayText(start)}/${dayText(start + 6)}`
-}
-
-function year4(year: number): string {
-  if (!(year >= 0 && year <= 9999)) {
-    throw new ChapkitError('bad-request', `Expected a year from 0 to 9999, got ${year}`)
-  }
-  return String(year).padStart(4, '0')
-}
-
-function pad2(number: number): string {
-  return String(number).padStart(2, '0')
-}
-
-function modulo(a: number, b: number): number {
-  return ((a % b) + b) % b
+  if (form.startsWith('-##-##')) return `${dayText(index)}${form.slice(6)}`
+  const digits = form.replace(/#+/, (marks) => String(number).padStart(marks.length, '0'))
+  return `${String(year).padStart(4, '0')}${digits}`
 }

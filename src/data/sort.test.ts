@@ -19,6 +19,25 @@ test('text sorts by code unit, not by the language of the machine', () => {
   expect(sorted(['b', 'B', 'ä', 'a'])).toEqual(['B', 'a', 'b', 'ä'])
 })
 
+test('periods of one type sort along the calendar, up and down', () => {
+  expect(sorted(['2024W10', null, '2024W9', '2023-W52'])).toEqual([
+    '2023-W52',
+    '2024W9',
+    '2024W10',
+    null,
+  ])
+  expect(sorted(['2024SunW9', '2024SunW10'], true)).toEqual(['2024SunW10', '2024SunW9'])
+  expect(sorted(['2024-W01', '2023-12-25/2023-12-31'])).toEqual([
+    '2023-12-25/2023-12-31',
+    '2024-W01',
+  ])
+})
+
+test('where one text is no such period, all sort as text', () => {
+  expect(sorted(['2024W10', '2024W9', 'total'])).toEqual(['2024W10', '2024W9', 'total'])
+  expect(sorted(['2024W10', '2024W9', '2024-03'])).toEqual(['2024-03', '2024W10', '2024W9'])
+})
+
 test('mixed values stand by kind', () => {
   expect(sorted([true, 'a', 2, null, 1.5])).toEqual([1.5, 2, 'a', true, null])
 })

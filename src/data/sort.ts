@@ -1,7 +1,11 @@
 import type { Column } from './columns.ts'
+import { periodIndexes } from './period-column.ts'
 import { kindOf } from './schema.ts'
 
-/** A column to sort by. Texts compare by code unit, booleans false before true. */
+/**
+ * A column to sort by. Texts compare by code unit, booleans false before true. A column of periods of one type goes along the
+ * calendar: `2024W9` before `2024W10`.
+ */
 export interface SortKey {
   column: string
   /** @default false */
@@ -29,7 +33,8 @@ export function sortedRows(
 type Comparison = (a: number, b: number) => number
 
 function comparison(column: Column, sign: 1 | -1): Comparison {
-  const { values, nulls } = column
+  const { nulls } = column
+  const values = periodIndexes(column) ?? column.values
   // Ranks put apart what has no order among itself: 0 for values, then NaN, then null.
   const rank = (row: number) => (nulls?.[row] === 1 ? 2 : Number.isNaN(values[row]) ? 1 : 0)
   const compare = column.type === 'any' ? compareMixed : comparePlain

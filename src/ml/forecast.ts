@@ -93,7 +93,7 @@ function createKeys(by: readonly string[]) {
     let id = periods.get(cell)
     if (id !== undefined) return id
     const period = parsePeriod(String(cell))
-    const text = period === null ? show(cell) : `${period.kind} ${period.index}`
+    const text = period === null ? show(cell) : `${period.type} ${period.index}`
     id = periodIds.get(text) ?? periodIds.size
     periodIds.set(text, id)
     periods.set(cell, id)
@@ -168,7 +168,7 @@ function earlierThan(future: FrameJson, prediction: FrameJson): (row: number) =>
     const period = parsePeriod(String(cells[timeAt]))
     const before = first.get(place)
     if (before === undefined) first.set(place, period)
-    else if (before === null || period === null || period.kind !== before.kind)
+    else if (before === null || period === null || period.type !== before.type)
       first.set(place, null)
     else if (period.index < before.index) first.set(place, period)
   }
@@ -178,7 +178,7 @@ function earlierThan(future: FrameJson, prediction: FrameJson): (row: number) =>
     const period = parsePeriod(String(cells[ownTimeAt]))
     const start = first.get(placeAt < 0 ? null : cells[ownPlaceAt]!) ?? null
     return (
-      period !== null && start !== null && period.kind === start.kind && period.index < start.index
+      period !== null && start !== null && period.type === start.type && period.index < start.index
     )
   }
 }

@@ -1,4 +1,5 @@
-import { formatPeriod, type Period, parsePeriod } from '../data/periods.ts'
+import { calendars } from '../data/period-types.ts'
+import { type Period, parsePeriod } from '../data/periods.ts'
 import type { Cell, FrameJson } from '../data/schema.ts'
 import { show } from '../kernel/show.ts'
 import type { Adapters } from '../ml/runner.ts'
@@ -40,22 +41,15 @@ export function adaptFrame(frame: FrameJson, adapters: Adapters): Adapted {
 /** What may be taken of periods; null where the periods have no such part. */
 const toParts: Readonly<Record<string, (periods: readonly Cell[]) => number[] | null>> = {
   year: (periods) => periods.map((cell) => yearOf(read(cell).text)),
-  month: (periods) => partOf(periods, 'month', ({ period }) => formatPeriod(period, 'YYYY-MM')),
-  week: (periods) =>
-    partOf(periods, 'week', ({ text, period }) =>
-      text.includes('/') ? formatPeriod(period, 'YYYY-Www') : text,
-    ),
+  month: (periods) => numbersOf(periods, 'month'),
+  week: (periods) => numbersOf(periods, 'week'),
 }
 
-/** The number at the end of each period. */
-function partOf(
-  periods: readonly Cell[],
-  kind: 'month' | 'week',
-  write: (each: ReadPeriod) => string,
-): number[] | null {
+/** The number of each period in its year, or null where one is of another kind. */
+function numbersOf(periods: readonly Cell[], kind: 'month' | 'week'): number[] | null {
   const known = periods.map(read)
   if (!known.every(({ period }) => period.kind === kind)) return null
-  return known.map((each) => Number(/\d{1,2}$/.exec(write(each))?.[0]))
+  return known.map(({ period: { type, index } }) => calendars[type].placeOf(index).number)
 }
 
 /** That of a range of days is the year in which it ends, as chap-core has it. */

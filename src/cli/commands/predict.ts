@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import type { DialectOptions } from '../../data/csv-dialect.ts'
-import { nextPeriod } from '../../data/periods.ts'
+import { comparePeriods, nextPeriod, parsePeriod } from '../../data/periods.ts'
 import type { FrameJson } from '../../data/schema.ts'
 import { type CsvFile, readCsvFile } from '../csv-file.ts'
 import { CommandError, exit } from '../exit.ts'
@@ -145,7 +145,8 @@ function lacksFuture({ frame: { columns, data } }: CsvFile, path: string): Comma
   const last =
     data
       .map((row) => String(row[at] ?? ''))
-      .sort()
+      .filter((text) => parsePeriod(text) !== null)
+      .sort(comparePeriods)
       .at(-1) ?? ''
   let next = '2025-01'
   try {
