@@ -56,14 +56,16 @@ numbers <- function(table, name, path, least = -Inf) {
   values
 }
 
-# Periods as numbers: `index` grows by one from each to the next. Months are written 2024-01 or 202401, weeks 2024-W05,
-# 2024W05 or 2024-01-29/2024-02-04.
+# Periods as numbers: `index` grows by one from each to the next. Months are written 2024-01 or 202401; weeks 2024-W05, 2024W5,
+# DHIS2's 2024SunW5 and so on, or 2024-S05 (chap-core's: from the Sunday with which ISO week 5 ends). Both can be a first and a
+# last day: 2023-12-25/2023-12-31.
 read_periods <- function(text, path) {
-  text <- as.character(text)
-  is_month <- grepl("^[0-9]{4}-?(0[1-9]|1[0-2])$", text)
-  is_week <- grepl("^[0-9]{4}-?W[0-9]{1,2}$", text)
-  is_range <- grepl("^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$", text)
-  other <- which(!(is_month | is_week | is_range))
+  days <- read_days(as.character(text))
+  first <- days$first
+  last <- days$last
+  is_month <- format(first, "%d") == "01" & format(last + 1, "%d") == "01" & last - first < 31
+  is_week <- last - first == 6
+  other <- which(!((is_month | is_week) %in% TRUE))
   if (length(other) > 0) {
     stop(
       "Expected months such as 2024-01 or weeks such as 2024-W05 in time_period of ", path,
@@ -75,17 +77,11 @@ read_periods <- function(text, path) {
     stop("Expected only months or only weeks in time_period of ", path, ", got both", call. = FALSE)
   }
   if (all(is_month)) {
-    month <- as.integer(sub("^.*(..)$", "\\1", text)) - 1
-    return(list(unit = "month", index = as.integer(substr(text, 1, 4)) * 12 + month))
+    month <- as.integer(format(first, "%m")) - 1
+    return(list(unit = "month", index = year_of(first) * 12 + month))
   }
-  monday <- rep(NA_integer_, length(text))
-  monday[is_week] <- monday_of(
-    as.integer(substr(text[is_week], 1, 4)), as.integer(sub("^.*W", "", text[is_week]))
-  )
-  # A range that begins on another day belongs to the week in which it begins.
-  first <- as.integer(as.Date(substr(text[is_range], 1, 10)))
-  monday[is_range] <- first - (first + 3L) %% 7L
-  list(unit = "week", index = (monday + 3L) / 7)
+  # Day 0 is 1970-01-01, a Thursday.
+  list(unit = "week", index = (as.integer(first) + 3L) %/% 7)
 }
 
 # The place of periods in the year, from 0 to 1.
@@ -95,8 +91,41 @@ season_of <- function(index, unit) {
   as.POSIXlt(thursday)$yday / 366
 }
 
-# The Monday of an ISO week, in days since 1970-01-01, which was a Thursday. Week 1 is that with January 4.
-monday_of <- function(year, week) {
-  fourth <- as.integer(as.Date(sprintf("%04d-01-04", year)))
-  fourth - (fourth + 3L) %% 7L + 7L * (week - 1L)
+# The first and the last day of each period, NA where it is none.
+read_days <- function(text) {
+  first <- last <- rep(as.Date(NA), length(text))
+  month <- grep("^[0-9]{4}-?[0-9]{2}$", text)
+  first[month] <- to_date(sub("^(.{4})-?(..)$", "\\1-\\2-01", text[month]))
+  next_month <- first[month] + 31
+  last[month] <- next_month - as.integer(format(next_month, "%d"))
+
+  week <- grep("^[0-9]{4}(-?(Wed|Thu|Fri|Sat|Sun)?W|-S)[0-9]{1,2}$", text)
+  first[week] <- first_of_week(
+    as.integer(substr(text[week], 1, 4)),
+    gsub("[0-9-]", "", text[week]),
+    as.integer(sub("^.*[WS]", "", text[week]))
+  )
+  last[week] <- first[week] + 6
+
+  range <- grep("^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$", text)
+  first[range] <- to_date(substr(text[range], 1, 10))
+  last[range] <- to_date(substr(text[range], 12, 21))
+  list(first = first, last = last)
+}
+
+# NA for a day that the month does not have.
+to_date <- function(text) as.Date(text, format = "%Y-%m-%d")
+
+year_of <- function(day) as.integer(format(day, "%Y"))
+
+# The first day of weeks. Week 1 is the one with 4 January, whichever day weeks begin on.
+first_of_week <- function(year, mark, number) {
+  # Days before Thursday 1970-01-01 on which a week begins. A week of chap-core's begins 6 days after the Monday of its number.
+  before <- c(W = 3L, S = 3L, WedW = 1L, ThuW = 0L, FriW = 6L, SatW = 5L, SunW = 4L)[mark]
+  fourth <- as.integer(to_date(sprintf("%04d-01-04", year)))
+  first <- (fourth + before) %/% 7L * 7L - before + 7L * (number - 1L)
+  first <- as.Date(unname(first), origin = "1970-01-01")
+  # A week belongs to the year that has its fourth day.
+  first[number < 1 | year_of(first + 3) != year] <- NA
+  first + ifelse(mark == "S", 6, 0)
 }

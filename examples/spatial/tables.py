@@ -49,35 +49,71 @@ def number(row, name, path):
 
 class Period:
     """
-    A month (2024-01, 202401) or a week (2024-W05, 2024W05, 2024-01-29/2024-02-04).
+    A month (2024-01, 202401) or a week (2024-W05, 2024W5, DHIS2's 2024SunW5 and so on, or 2024-S05, which is chap-core's: from
+    the Sunday with which ISO week 5 ends). Both can be a first and a last day: 2023-12-25/2023-12-31.
 
     It is part `part` of the `parts` of `year`, counted from 0; `index` grows by one from each period to the next.
     """
 
     def __init__(self, text, path):
-        month = re.fullmatch(r"(\d{4})-?(0[1-9]|1[0-2])", text)
-        week = re.fullmatch(r"(\d{4})-?W(\d{1,2})", text)
-        days = re.fullmatch(r"(\d{4}-\d\d-\d\d)/\d{4}-\d\d-\d\d", text)
-        try:
-            if month:
-                self.parts = 12
-                self.part = int(month[2]) - 1
-                self.year = int(month[1])
-                self.index = self.year * 12 + self.part
-                return
-            if week:
-                first = datetime.date.fromisocalendar(int(week[1]), int(week[2]), 1)
-            elif days:
-                first = datetime.date.fromisoformat(days[1])
-            else:
-                raise ValueError
-        except ValueError:
+        days = read_days(text)
+        if days and is_month(*days):
+            first, _ = days
+            self.parts = 12
+            self.part = first.month - 1
+            self.year = first.year
+            self.index = first.year * 12 + self.part
+        elif days and days[1] - days[0] == datetime.timedelta(6):
+            first, _ = days
+            self.parts = 53
+            # A week is that of its fourth day.
+            self.year, week, _ = (first + datetime.timedelta(3)).isocalendar()
+            self.part = week - 1
+            # 1 January of year 1 was a Monday and has the ordinal 1.
+            self.index = (first.toordinal() - 1) // 7
+        else:
             sys.exit(
                 "Expected months such as 2024-01 or weeks such as 2024-W05 "
                 f"in time_period of {path}, got {text!r}"
             )
-        self.parts = 53
-        self.year, week_of_year, _ = first.isocalendar()
-        self.part = week_of_year - 1
-        # 1 January of year 1 was a Monday and has the ordinal 1.
-        self.index = (first.toordinal() - 1) // 7
+
+
+# Days that weeks begin on, counted from Monday, as DHIS2 writes them: 2024W5, 2024SunW5.
+FIRST_DAYS = {"W": 0, "WedW": 2, "ThuW": 3, "FriW": 4, "SatW": 5, "SunW": 6}
+
+
+def is_month(first, last):
+    """Whether these days are the first and the last one of the same month."""
+    return first.day == 1 and (last + datetime.timedelta(1)).day == 1 and (last - first).days < 31
+
+
+def read_days(text):
+    """The first and the last day of a period, or None where it is none."""
+    month = re.fullmatch(r"(\d{4})-?(\d\d)", text)
+    week = re.fullmatch(r"(\d{4})-?((?:Wed|Thu|Fri|Sat|Sun)?W|(?<=-)S)(\d{1,2})", text)
+    days = re.fullmatch(r"(\d{4}-\d\d-\d\d)/(\d{4}-\d\d-\d\d)", text)
+    try:
+        if month:
+            first = datetime.date(int(month[1]), int(month[2]), 1)
+            return first, (first + datetime.timedelta(31)).replace(day=1) - datetime.timedelta(1)
+        if week:
+            first = first_of_week(int(week[1]), week[2], int(week[3]))
+            return first, first + datetime.timedelta(6)
+        if days:
+            return datetime.date.fromisoformat(days[1]), datetime.date.fromisoformat(days[2])
+    except ValueError:
+        pass  # A month 13, or a week 53 that the year does not have.
+    return None
+
+
+def first_of_week(year, mark, number):
+    if mark == "S":
+        return datetime.date.fromisocalendar(year, number, 7)
+    # Week 1 is the one with 4 January, whichever day weeks begin on.
+    fourth = datetime.date(year, 1, 4)
+    before = (fourth.weekday() - FIRST_DAYS[mark]) % 7
+    first = fourth + datetime.timedelta(7 * (number - 1) - before)
+    # A week belongs to the year that has its fourth day.
+    if number < 1 or (first + datetime.timedelta(3)).year != year:
+        raise ValueError
+    return first

@@ -26,24 +26,69 @@ read_rows <- function(path, with_cases) {
   rows
 }
 
-# Months such as 2024-01 and weeks such as 2024-W05: their number, and their place in the year from 0 to 1.
+# Months and weeks: their number, in which the next one is one more, and their place in the year from 0 to 1. Months are
+# written 2024-01 or 202401; weeks 2024-W05, 2024W5, 2024SunW5 and so on, or 2024-S05 (chap-core's: from the Sunday with which
+# ISO week 5 ends). Both can be a first and a last day: 2023-12-25/2023-12-31.
 read_periods <- function(text) {
-  pattern <- "^([0-9]{4})-?(W?)([0-9]{1,2})$"
-  wrong <- !grepl(pattern, text)
-  if (any(wrong)) {
-    stop("Expected months such as 2024-01 or weeks such as 2024-W05, got ", text[wrong][1],
-      call. = FALSE)
+  days <- read_days(text)
+  first <- days$first
+  last <- days$last
+  monthly <- format(first, "%d") == "01" & format(last + 1, "%d") == "01" & last - first < 31
+  weekly <- last - first == 6
+  wrong <- which(!((monthly | weekly) %in% TRUE))
+  if (length(wrong) > 0) {
+    stop("Expected months such as 2024-01 or weeks such as 2024-W05 in time_period, got ",
+      text[wrong[1]], call. = FALSE)
   }
-  year <- as.integer(sub(pattern, "\\1", text))
-  number <- as.integer(sub(pattern, "\\3", text))
-  weekly <- grepl("W", text)
-  # The first week of a year has its 4th of January; 1970 began on a Thursday.
-  fourth <- as.integer(as.Date(sprintf("%d-01-04", year)))
-  week <- (fourth + 3L) %/% 7L + number - 1L
+  if (any(weekly) && !all(weekly)) {
+    stop("Expected only months or only weeks in time_period, got both", call. = FALSE)
+  }
+  month <- as.integer(format(first, "%m")) - 1L
+  # The week of its fourth day. Day 0 is 1970-01-01, a Thursday.
+  week <- as.integer(format(first + 3, "%V")) - 1L
   list(
-    index = ifelse(weekly, week, year * 12L + number - 1L),
-    season = (number - 1) / ifelse(weekly, 52.18, 12)
+    index = ifelse(weekly, (as.integer(first) + 3L) %/% 7L, year_of(first) * 12L + month),
+    season = ifelse(weekly, week / 52.18, month / 12)
   )
+}
+
+# The first and the last day of each period, NA where it is none.
+read_days <- function(text) {
+  first <- last <- rep(as.Date(NA), length(text))
+  month <- grep("^[0-9]{4}-?[0-9]{2}$", text)
+  first[month] <- to_date(sub("^(.{4})-?(..)$", "\\1-\\2-01", text[month]))
+  next_month <- first[month] + 31
+  last[month] <- next_month - as.integer(format(next_month, "%d"))
+
+  week <- grep("^[0-9]{4}(-?(Wed|Thu|Fri|Sat|Sun)?W|-S)[0-9]{1,2}$", text)
+  first[week] <- first_of_week(
+    as.integer(substr(text[week], 1, 4)),
+    gsub("[0-9-]", "", text[week]),
+    as.integer(sub("^.*[WS]", "", text[week]))
+  )
+  last[week] <- first[week] + 6
+
+  range <- grep("^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$", text)
+  first[range] <- to_date(substr(text[range], 1, 10))
+  last[range] <- to_date(substr(text[range], 12, 21))
+  list(first = first, last = last)
+}
+
+# NA for a day that the month does not have.
+to_date <- function(text) as.Date(text, format = "%Y-%m-%d")
+
+year_of <- function(day) as.integer(format(day, "%Y"))
+
+# The first day of weeks. Week 1 is the one with 4 January, whichever day weeks begin on.
+first_of_week <- function(year, mark, number) {
+  # Days before Thursday 1970-01-01 on which a week begins. A week of chap-core's begins 6 days after the Monday of its number.
+  before <- c(W = 3L, S = 3L, WedW = 1L, ThuW = 0L, FriW = 6L, SatW = 5L, SunW = 4L)[mark]
+  fourth <- as.integer(to_date(sprintf("%04d-01-04", year)))
+  first <- (fourth + before) %/% 7L * 7L - before + 7L * (number - 1L)
+  first <- as.Date(unname(first), origin = "1970-01-01")
+  # A week belongs to the year that has its fourth day.
+  first[number < 1 | year_of(first + 3) != year] <- NA
+  first + ifelse(mark == "S", 6, 0)
 }
 
 # An option of config.yml, wherever it stands there.
