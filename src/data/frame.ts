@@ -153,19 +153,14 @@ export class DataFrame {
     return [...this.rows()]
   }
 
-  /** Where the first NaN or infinite number stands, by row, or null. Such a frame has no JSON and no CSV. */
+  /** Where the first NaN or infinite number stands, by row, or null. Such a frame has no JSON, CSV and Parquet. */
   firstNonFinite(): { row: number; column: string } | null {
     return firstNonFinite(this.#list())
   }
 
   /** Rows of cells. A NaN or an infinite number is `validation-failed`, with its row and column: JSON has none. */
   toJson(): FrameJson {
-    const bad = this.firstNonFinite()
-    if (bad !== null) {
-      const msg = `Expected a finite number in column \`${bad.column}\`, row ${bad.row}, got ${this.get(bad.row, bad.column)}`
-      const loc = ['data', bad.row, this.columns.indexOf(bad.column)]
-      throw validationError([{ loc, msg, type: 'finite_number' }])
-    }
+    this.#assertFinite()
     const columns = [...this.columns]
     const data = toRows({ columns, cells: this.#list().map(cellsOf) }, this.length)
     const schema = this.schema
@@ -177,8 +172,12 @@ export class DataFrame {
     return writeCsv(this.toJson())
   }
 
-  /** A Parquet file, by the rules of `frameToParquet`. */
+  /**
+   * A Parquet file, by the rules of `frameToParquet`. Like `toJson` it refuses NaN and infinite numbers: readers take NaN for a
+   * value that is missing.
+   */
   async toParquet(): Promise<Uint8Array> {
+    this.#assertFinite()
     return writeParquet(this.#list())
   }
 
@@ -328,6 +327,14 @@ export class DataFrame {
   /** What `console.log(frame)` shows. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
+  }
+
+  #assertFinite(): void {
+    const bad = this.firstNonFinite()
+    if (bad === null) return
+    const msg = `Expected a finite number in column \`${bad.column}\`, row ${bad.row}, got ${this.get(bad.row, bad.column)}`
+    const loc = ['data', bad.row, this.columns.indexOf(bad.column)]
+    throw validationError([{ loc, msg, type: 'finite_number' }])
   }
 
   #orderOf({ along = 'periods', order }: LagOptions): Column | null {

@@ -86,7 +86,7 @@ test('nested values are refused by column and row', async () => {
     columnData: [{ name: 'tags', data: [{ a: 1 }], type: 'JSON' }],
   })
   await expect(parquetToFrame(new Uint8Array(file))).rejects.toThrow(
-    'column `tags`, got an object in row 0',
+    'Column `tags`, row 0, of the Parquet file: expected plain values, got an object',
   )
 })
 
@@ -118,7 +118,7 @@ test('days before the year 0 and after 9999 are whole', async () => {
 test('a time that no date holds is refused by column and row', async () => {
   await expect(parquetToFrame(await fileOfDates(0, 2n ** 62n))).rejects.toMatchObject({
     code: 'validation-failed',
-    message: expect.stringContaining('in column `time`'),
+    message: expect.stringContaining('Column `time`, row 0,'),
   })
 })
 

@@ -195,26 +195,23 @@ test('codes and dates come back from CSV as the text they are, numbers among the
   )
 })
 
-test('NaN and the infinities come back from Parquet, and JSON and CSV refuse them', async () => {
+test('NaN and the infinities are refused by JSON, CSV and Parquet alike', async () => {
   const cell = fc.option(fc.oneof(fc.double(), fc.constantFrom(Number.NaN, -Infinity, Infinity, 1)))
   await fc.assert(
     fc.asyncProperty(fc.array(cell), fc.boolean(), async (cells, isPacked) => {
+      // A float array knows no null.
       const packed = Float64Array.from(cells, (each) => each ?? Number.NaN)
       const frame = DataFrame.fromColumns({ a: isPacked ? packed : cells })
-      const { values, nulls } = (await DataFrame.fromParquet(await frame.toParquet())).column('a')
-      // A float array knows no null, and -0 is stored as 0 among integers.
-      for (const [row, each] of cells.entries()) {
-        const isNull = !isPacked && each === null
-        expect(isNull ? 1 : 0).toBe(nulls?.[row] ?? (values[row] === null ? 1 : 0))
-        if (!isNull) expect((values[row] as number) + 0).toBe((each ?? Number.NaN) + 0)
-      }
-
       const fits = (each: number | null) => each === null || Number.isFinite(each)
       const first = (isPacked ? [...packed] : cells).findIndex((each) => !fits(each))
       const refused = expect.objectContaining({ code: 'validation-failed' })
-      for (const text of [() => frame.toJson(), () => frame.toCsv()]) {
-        if (first < 0) expect(text).not.toThrow()
-        else expect(text).toThrow(refused)
+      for (const write of [
+        async () => frame.toJson(),
+        async () => frame.toCsv(),
+        () => frame.toParquet(),
+      ]) {
+        if (first < 0) await expect(write()).resolves.toBeDefined()
+        else await expect(write()).rejects.toEqual(refused)
       }
       expect(frame.firstNonFinite()).toEqual(first < 0 ? null : { row: first, column: 'a' })
     }),

@@ -30,10 +30,30 @@ export const onlyUnpacked: readonly Program[] = ['promtool']
 /** Where those lie; at the end of the tests' PATH. */
 export const unpacked = join(import.meta.dirname, '..', '.programs')
 
+/**
+ * Packages of PyPI that tests compare with, in virtual environments of their own: the packages, pinned, and the Python that they
+ * need. Installed with CHAPKIT_TEST_INSTALL=1, and kept until what is asked for changes.
+ */
+export const environments = {
+  pyarrow: { requirements: ['pyarrow==26.0.1'], python: '3.11' },
+} as const satisfies Record<string, { requirements: readonly string[]; python: string }>
+
+export type Environment = keyof typeof environments
+
+/** Folder of a virtual environment. */
+export function environmentFolder(name: Environment): string {
+  return join(import.meta.dirname, '..', '.venv', name)
+}
+
+/** The Python of a virtual environment. */
+export function pythonOf(name: Environment): string {
+  return join(environmentFolder(name), 'bin', 'python')
+}
+
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Programs that are not on this machine. */
-    missing: Program[]
+    /** Programs and environments that are not on this machine. */
+    missing: (Program | Environment)[]
   }
 }
 
@@ -64,8 +84,8 @@ export function mayTrace(): boolean {
   return spawnSync('sh', ['-c', script], { encoding: 'utf8' }).stdout.includes(' attached')
 }
 
-/** `test` for a test that runs programs of the machine; it is skipped, and says so, where one is missing. */
-export function testWith(...programs: Program[]): typeof test {
+/** `test` for a test that needs programs of the machine or packages of PyPI; it is skipped, and says so, where one is missing. */
+export function testWith(...programs: (Program | Environment)[]): typeof test {
   return (
     programs.some((program) => inject('missing').includes(program)) ? test.skip : test
   ) as typeof test

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { environmentCommands, installEnvironment, missingEnvironments } from './environments.ts'
 import { isMissing, mayTrace, onlyUnpacked, type Program, packages, unpacked } from './needs.ts'
 
 /** Looks for the programs that tests run; with CHAPKIT_TEST_INSTALL=1 installs what is missing, else names the commands. */
@@ -31,7 +32,16 @@ export default function setup(project: TestProject): void {
     console.warn(`Skipping the tests that need strace: ${reason}`)
     missing.push('strace')
   }
-  project.provide('missing', missing)
+  const environments = missingEnvironments()
+  if (process.env.CHAPKIT_TEST_INSTALL === '1')
+    for (const name of environments) installEnvironment(name)
+  else if (environments.length > 0) {
+    const commands = environments.map(environmentCommands).join('; ')
+    console.warn(
+      `Skipping the tests that need ${environments.join(', ')}. To run them: ${commands}`,
+    )
+  }
+  project.provide('missing', [...missing, ...missingEnvironments()])
 }
 
 function commandsFor(missing: readonly Program[]): string[] {
