@@ -10,11 +10,19 @@ export interface ArrowTable {
 /** An Arrow table: integers and numbers as Float64, text as Utf8, mixed columns as Utf8 of JSON. */
 export async function toArrowTable(columns: readonly Column[]): Promise<ArrowTable> {
   const arrow = await importArrow()
-  const vectors = columns.map((column): [string, InstanceType<typeof arrow.Vector>] => [
-    column.name,
+  const vectors = columns.map((column) =>
     arrow.vectorFromArray(arrowCells(column), arrowType(column, arrow)),
-  ])
-  return new arrow.Table(Object.fromEntries(vectors)) as unknown as ArrowTable
+  )
+  // By a schema: an object of columns would put names such as 2024 first.
+  const schema = new arrow.Schema(
+    columns.map((column, at) => new arrow.Field(column.name, vectors[at]!.type, true)),
+  )
+  const data = arrow.makeData({
+    type: new arrow.Struct(schema.fields),
+    length: columns[0]?.values.length ?? 0,
+    children: vectors.map((vector) => vector.data[0]!),
+  })
+  return new arrow.Table(schema, new arrow.RecordBatch(schema, data)) as unknown as ArrowTable
 }
 
 type Arrow = typeof import('apache-arrow')

@@ -204,11 +204,10 @@ test('a Float64Array of NaN is taken as numbers, not as nulls', () => {
   expect(made.describe().get(0, 'nulls')).toBe(0)
 })
 
-test('NaN survives Parquet', async () => {
-  const made = DataFrame.fromColumns({ x: [1.5, Number.NaN, null] })
-  const back = await DataFrame.fromParquet(await made.toParquet())
-  expect(back.firstNonFinite()).toEqual({ row: 1, column: 'x' })
-  expect(back.get(2, 'x')).toBeNull()
+test('NaN does not become a Parquet file, where it would be a missing value', async () => {
+  await expect(DataFrame.fromColumns({ x: [1, Number.NaN] }).toParquet()).rejects.toMatchObject({
+    code: 'validation-failed',
+  })
 })
 
 test('a schema stays with its columns through operations', () => {
@@ -280,6 +279,25 @@ test('an Arrow table has the same cells', async () => {
   expect(table.getChild('wet')?.get(1)).toBe(false)
   const mixed = await DataFrame.fromColumns({ m: [1, 'x', null] }).toArrow()
   expect(mixed.getChild('m')?.get(1)).toBe('"x"')
+})
+
+test('the columns of an Arrow table have the order and the names of the frame', async () => {
+  const cells = (name: string) => [name, null]
+  const names = ['b', '2024', '1', '__proto__', 'constructor', '']
+  const made = DataFrame.fromJson({ columns: names, data: [names, names.map(() => null)] })
+  const table = await made.toArrow<import('apache-arrow').Table>()
+  expect(table.schema.fields.map(({ name }) => name)).toEqual(names)
+  for (const [at, name] of names.entries()) expect([...table.getChildAt(at)!]).toEqual(cells(name))
+  expect(table.numRows).toBe(2)
+})
+
+test('an Arrow table of no rows keeps its columns, and numbers that are none are refused', async () => {
+  const empty = await DataFrame.fromJson({ columns: ['a', 'b'], data: [] }).toArrow()
+  expect([empty.numRows, empty.numCols]).toEqual([0, 2])
+  expect((await DataFrame.fromColumns({}).toArrow()).numCols).toBe(0)
+  await expect(DataFrame.fromColumns({ a: [1, Number.NaN] }).toArrow()).rejects.toMatchObject({
+    code: 'validation-failed',
+  })
 })
 
 test('without apache-arrow the error says what to install', async () => {

@@ -153,7 +153,7 @@ export class DataFrame {
     return [...this.rows()]
   }
 
-  /** Where the first NaN or infinite number stands, by row, or null. Such a frame has no JSON, CSV and Parquet. */
+  /** Where the first NaN or infinite number stands, by row, or null. Such a frame has no JSON, CSV, Parquet and Arrow. */
   firstNonFinite(): { row: number; column: string } | null {
     return firstNonFinite(this.#list())
   }
@@ -183,9 +183,10 @@ export class DataFrame {
 
   /**
    * An Apache Arrow table. Needs the package `apache-arrow`, which is not installed with chapkit; where it is missing
-   * the error says so. Name its type to get it: `frame.toArrow<Table>()`.
+   * the error says so. Name its type to get it: `frame.toArrow<Table>()`. Like `toJson` it refuses NaN and infinite numbers.
    */
   async toArrow<Table = ArrowTable>(): Promise<Table> {
+    this.#assertFinite()
     return (await toArrowTable(this.#list())) as Table
   }
 

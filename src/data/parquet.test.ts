@@ -58,6 +58,36 @@ test('dates become days and timestamps ISO 8601', async () => {
   ])
 })
 
+test('times before 1970 are cut off towards the past, decimals keep their digits, integers in text columns are text', async () => {
+  const { parquetWriteBuffer } = await import('hyparquet-writer')
+  const required = { repetition_type: 'REQUIRED' } as const
+  const names = ['time', 'share', 'location'] as const
+  const file = parquetWriteBuffer({
+    columnData: [
+      { name: 'time', data: [-1n, -1001n] },
+      { name: 'share', data: [123456789012345678n, -1n] },
+      { name: 'location', data: [2n ** 62n, 7n] },
+    ],
+    schema: [
+      { name: 'root', num_children: names.length },
+      { name: 'time', type: 'INT64', converted_type: 'TIMESTAMP_MICROS', ...required },
+      {
+        name: 'share',
+        type: 'INT64',
+        converted_type: 'DECIMAL',
+        scale: 3,
+        precision: 18,
+        ...required,
+      },
+      { name: 'location', type: 'INT64', ...required },
+    ],
+  })
+  expect((await parquetToFrame(new Uint8Array(file))).data).toEqual([
+    ['1969-12-31T23:59:59.999Z', '123456789012345.678', '4611686018427387904'],
+    ['1969-12-31T23:59:59.998Z', '-0.001', '7'],
+  ])
+})
+
 test('several row groups come back as one frame', async () => {
   const data = Array.from({ length: 5000 }, (_, row): Cell[] => [row, `r${row % 7}`])
   expect(await roundTrip(data)).toEqual(data)

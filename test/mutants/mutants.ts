@@ -611,6 +611,30 @@ export const mutants: Mutant[] = [
     by: '  const { after, upTo } = expression === zone\n',
     test: { file: 'src/schedule/slots.test.ts', name: 'a gap that ends at midnight' },
   },
+  {
+    name: 'periods-of-two-types-compared',
+    breaks: 'a lag does not compare weeks with different first days',
+    file: 'src/data/period-column.ts',
+    text: 'if (period === null || period.type !== type)',
+    by: 'if (period === null)',
+    test: { file: 'src/data/lag.test.ts', name: 'do not go into one column' },
+  },
+  {
+    name: 'parquet-pages-not-checked',
+    breaks: 'a damaged Parquet file does not hold the process',
+    file: 'src/data/parquet.ts',
+    text: '    checkPages(copy, metadata, schema, compressors)\n',
+    by: '',
+    test: { file: 'src/data/parquet-damage.test.ts', name: 'never holds the process' },
+  },
+  {
+    name: 'timestamps-truncated',
+    breaks: 'times before 1970 are cut off towards the past',
+    file: 'src/data/parquet-values.ts',
+    text: ' - (count % per < 0n ? 1n : 0n)',
+    by: '',
+    test: { file: 'src/data/parquet.test.ts', name: 'times before 1970' },
+  },
 ]
 
 /** How often a text is in another. */
