@@ -318,6 +318,13 @@ function readRuns(
 }
 
 function bitsAt(bytes: Uint8Array, bit: number, width: number): number {
+  if (width <= 24) {
+    // With the bits before them they lie in four bytes.
+    const at = Math.floor(bit / 8)
+    const four =
+      bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+    return (four >>> (bit % 8)) & (2 ** width - 1)
+  }
   let value = 0
   for (let at = 0; at < width; ) {
     const within = (bit + at) % 8
