@@ -616,7 +616,7 @@ export const mutants: Mutant[] = [
     breaks: 'a lag does not compare weeks with different first days',
     file: 'src/data/period-column.ts',
     text: 'if (period === null || period.type !== type)',
-    by: 'if (period === null)',
+    by: 'if (period === null || !period.type)',
     test: { file: 'src/data/lag.test.ts', name: 'do not go into one column' },
   },
   {
