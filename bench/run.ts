@@ -27,6 +27,7 @@ import { importTime } from './programs/import.ts'
 import { ingestion } from './programs/ingestion.ts'
 import { isolation } from './programs/isolation.ts'
 import { roundTrips, throughput } from './programs/jobs.ts'
+import { largestRequests } from './programs/largest-requests.ts'
 import { list } from './programs/list.ts'
 import { memory } from './programs/memory.ts'
 import { memoryGrowth } from './programs/memory-growth.ts'
@@ -60,6 +61,7 @@ const programs: readonly Program[] = [
   slowDisk,
   overload,
   slowClients,
+  largestRequests,
   validation,
   ingestion,
   tables,

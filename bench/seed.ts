@@ -79,3 +79,32 @@ export function seed(dataDir: string, count: number): Seeded {
   database.close()
   return seeded
 }
+
+/** Writes one tree of `count` artifacts below a root that is linked to a config, into the database of a service that is stopped. */
+export function seedTree(dataDir: string, count: number): { root: string; config: string } {
+  const database = new BetterSqlite(join(dataDir, 'chapkit.db'))
+  database.pragma('synchronous = OFF')
+  const nextId = monotonicFactory()
+  const time = new Date(Date.now() - 3_600_000).toISOString()
+  const artifact = database.prepare(
+    `insert into artifact (id, parent_id, level, data, tags, created_at, updated_at)
+     values (?, ?, ?, ?, '[]', ?, ?)`,
+  )
+  const data = JSON.stringify({ type: 'generic', metadata: { note: 'x'.repeat(200) } })
+  const root = nextId()
+  const config = nextId()
+  database.exec('BEGIN')
+  artifact.run(root, null, 0, data, time, time)
+  for (let index = 1; index < count; index++) artifact.run(nextId(), root, 1, data, time, time)
+  database
+    .prepare(
+      `insert into config (id, name, data, tags, created_at, updated_at) values (?, 'tree', '{}', '[]', ?, ?)`,
+    )
+    .run(config, time, time)
+  database
+    .prepare('insert into config_artifact (config_id, artifact_id) values (?, ?)')
+    .run(config, root)
+  database.exec('COMMIT')
+  database.close()
+  return { root, config }
+}

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { announce, openRegistration } from './announce.ts'
 import { createArtifacts } from './artifact/artifacts.ts'
 import { createTreeChanges } from './artifact/change/changes.ts'
+import { createArtifactIntake } from './artifact/intake-queue.ts'
+import { createRenderings } from './artifact/renderings.ts'
 import { artifactRoutes } from './artifact/routes.ts'
 import { mlHierarchy } from './artifact/schema.ts'
 import { createAuth } from './auth/auth.ts'
@@ -113,9 +115,11 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     ...{ database, blobs, newId, onError },
     forget: async (tx, ids) => void (await linkStore.removeArtifacts(tx, ids)),
   })
+  const artifactIntake = createArtifactIntake()
   const artifacts = createArtifacts({
     database,
     blobs,
+    intake: artifactIntake,
     hierarchy: spec.artifacts?.hierarchy ?? mlHierarchy,
     now,
     newId,
@@ -124,6 +128,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     assertAllFree: jobs.assertAllFree,
     assertUnpromised: jobs.assertUnpromised,
   })
+  const renderings = createRenderings({ blobs, scratch: platform.scratch, newId })
   const configs = createConfigs({ database, schema: spec.config?.schema ?? BaseConfig, now, newId })
   const links = createLinks({
     database,
@@ -164,6 +169,8 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       artifactRoutes({
         artifacts,
         blobs,
+        renderings,
+        intake: artifactIntake,
         idempotency,
         update,
         remove,
@@ -396,6 +403,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       webAppRoutes({ apps: webApps, taken, frameOrigins: settings.frameOrigins, allowed }),
     ],
     maxBody: settings.maxBody,
+    maxDocument: settings.maxDocument,
     maxBodies: settings.maxBodies,
     maxRequests: settings.maxRequests,
     maxStreams: settings.maxStreams,
@@ -471,9 +479,11 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     clearTimeout(drained)
     await ticker?.stop()
     await closeHosts()
+    await renderings.close()
     await workshop?.close()
     monitor?.close()
     await intake.close()
+    await artifactIntake.close()
     for (const hook of spec.onShutdown) {
       try {
         await hook(parts)

@@ -74,6 +74,7 @@ const Environment = z.object({
     .optional(),
   CHAPKIT_ALLOWED_HOSTS: HostList.optional(),
   CHAPKIT_MAX_BODY: wholeNumber(64 * 1024 * 1024, 1024),
+  CHAPKIT_MAX_DOCUMENT: wholeNumber(256 * 1024, 1024),
   CHAPKIT_MAX_BODIES: wholeNumber(128 * 1024 * 1024, 1024, Number.MAX_SAFE_INTEGER),
   CHAPKIT_MAX_REQUESTS: wholeNumber(256, 1),
   CHAPKIT_MAX_STREAMS: wholeNumber(1000, 1),
@@ -126,8 +127,10 @@ export interface Settings {
   publicUrl: string | null
   /** Names besides its own that clients may call the service by; `*.example.org` is every one below, `*` every one. */
   allowedHosts: readonly string[]
-  /** Largest JSON body, in bytes. */
+  /** Largest body of a training, a prediction or an artifact, in bytes. */
   maxBody: number
+  /** Largest JSON body of every other route, in bytes: it is read, checked and kept while everybody else waits. */
+  maxDocument: number
   /** Bytes of bodies held in memory at the same time, of all requests together; more are refused with 503. */
   maxBodies: number
   /** Requests worked on at the same time; more are refused with 503. */
@@ -196,6 +199,7 @@ export function parseSettings(
     publicUrl: env.CHAPKIT_PUBLIC_URL?.replace(/\/+$/, '') ?? null,
     allowedHosts: env.CHAPKIT_ALLOWED_HOSTS ?? [],
     maxBody: env.CHAPKIT_MAX_BODY,
+    maxDocument: env.CHAPKIT_MAX_DOCUMENT,
     maxBodies: env.CHAPKIT_MAX_BODIES,
     maxRequests: env.CHAPKIT_MAX_REQUESTS,
     maxStreams: env.CHAPKIT_MAX_STREAMS,

@@ -71,7 +71,12 @@ const service = new MLServiceBuilder({
 
     app.post<{ Body: FrameJson }>(
       '/api/v1/stations/$add-altitude',
-      { schema: { body: frameSchema }, config: { permission: 'station:read' } },
+      {
+        schema: { body: frameSchema },
+        // Frames are larger than other documents. Nobody else is answered while one is read: no more than is needed.
+        bodyLimit: 8 * 1024 * 1024,
+        config: { permission: 'station:read' },
+      },
       async ({ body }) => {
         const known = await altitudes()
         const frame = DataFrame.fromJson(body)

@@ -14,6 +14,7 @@ import { fakeClock } from '../testing/clock.ts'
 import { createTestService, type TestService } from '../testing/index.ts'
 import { createArtifacts } from './artifacts.ts'
 import { createTreeChanges } from './change/changes.ts'
+import { isSameJson, takeData } from './intake.ts'
 import type { ArtifactNode } from './schema.ts'
 
 const runner = new FunctionalModelRunner({
@@ -132,6 +133,7 @@ test('whatever is created, moved, linked and deleted, trees stay trees, levels f
   const artifacts = createArtifacts({
     ...{ ...common, blobs, hierarchy, changes },
     ...{ assertFree: free, assertAllFree: free, assertUnpromised: free },
+    intake: { isSame: async (a, b) => isSameJson(a, b) },
   })
   const configs = createConfigs({ ...common, schema: z.object({}) })
   const links = createLinks({ database, configs, artifacts, changes, assertFree: free })
@@ -182,7 +184,9 @@ test('whatever is created, moved, linked and deleted, trees stay trees, levels f
         now.advance(1)
         if (each.do === 'create') {
           const { parent, id, refusal } = under(each.parent, 1)
-          const creating = artifacts.create({ data: {}, tags: [], parent_id: id })
+          const creating = artifacts.create({
+            ...{ data: takeData({}), tags: [], parent_id: id },
+          })
           if (await ends(creating, refusal))
             nodes.push({ id: (await creating).id, parent, config: null })
           continue
@@ -198,7 +202,7 @@ test('whatever is created, moved, linked and deleted, trees stay trees, levels f
         const node = nodes[each.node % nodes.length]
         if (!node) continue
         if (each.do === 'retag') {
-          await links.updateArtifact(node.id, { data: {}, tags: ['seen'] })
+          await links.updateArtifact(node.id, { data: takeData({}), tags: ['seen'] })
         } else if (each.do === 'remove') {
           await links.removeArtifact(node.id)
           for (const child of below(node)) child.parent = null
@@ -207,7 +211,9 @@ test('whatever is created, moved, linked and deleted, trees stay trees, levels f
           const { parent, id, refusal } = under(each.parent, heightOf(node))
           const isMove = id !== (node.parent?.id ?? null)
           const isRefused = isMove && (node.config !== null || isWithin(parent, node))
-          const moving = links.updateArtifact(node.id, { data: {}, tags: [], parent_id: id })
+          const moving = links.updateArtifact(node.id, {
+            ...{ data: takeData({}), tags: [], parent_id: id },
+          })
           const expected = isRefused ? 'conflict' : isMove ? refusal : undefined
           if (await ends(moving, expected)) node.parent = parent
         } else {

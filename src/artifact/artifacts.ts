@@ -8,6 +8,8 @@ import { isUlid } from '../kernel/id.ts'
 import { type Page, type PageRequest, toPage, ulidIssue } from '../kernel/page.ts'
 import { show } from '../kernel/show.ts'
 import type { TreeChange, TreeChanges } from './change/changes.ts'
+import { canonical, type TakenData, takeData, takeSmallData } from './intake.ts'
+import type { ArtifactIntake } from './intake-queue.ts'
 import { artifactHalves, bytesPlaceholder, splitContent, summaryText, toNode } from './render.ts'
 import {
   type ArtifactIn,
@@ -22,6 +24,7 @@ import { createTree } from './tree.ts'
 export interface ArtifactsDeps {
   database: Database
   blobs: Blobs
+  intake: Pick<ArtifactIntake, 'isSame'>
   hierarchy: Hierarchy
   now: Clock
   newId: () => string
@@ -62,11 +65,14 @@ export interface StagedArtifact {
   >
 }
 
+/** An artifact as a client sends it, its data taken apart. */
+export type TakenArtifact = Omit<ArtifactIn, 'data'> & { data?: TakenData | null | undefined }
+
 export type Artifacts = ReturnType<typeof createArtifacts>
 
 /** Trees of artifacts: what may be created under what, which of them are final, and reading them back. */
 export function createArtifacts(deps: ArtifactsDeps) {
-  const { database, blobs, hierarchy, now, newId, changes } = deps
+  const { database, blobs, intake, hierarchy, now, newId, changes } = deps
   const { assertFree, assertAllFree, assertUnpromised } = deps
   const trees = createTree({ database, hierarchy })
 
@@ -118,24 +124,89 @@ export function createArtifacts(deps: ArtifactsDeps) {
   }
 
   /** Content as a blob, and the columns that describe it. */
-  async function stageData(data: unknown) {
-    const { text, offset, content } = splitContent(data)
-    const staged =
-      content === undefined || content === null
-        ? null
-        : await blobs.stage(Buffer.from(JSON.stringify(content)))
-    const declared = (data as { content_type?: unknown } | null)?.content_type
+  async function stageTaken({ text, offset, contentType, content }: TakenData) {
+    const staged = content && (await blobs.stageHashed(content))
     return {
       staged,
       columns: {
         data: text,
         content_offset: offset,
         content_kind: staged ? ('json' as const) : null,
-        content_type: typeof declared === 'string' ? declared : null,
+        content_type: contentType,
         content_hash: staged?.hash ?? null,
         content_size: staged?.size ?? null,
       },
     }
+  }
+
+  /** Stores a client's artifact. An id that is there already is a conflict. */
+  async function createTaken(
+    input: TakenArtifact,
+    along?: Along<ArtifactRow>,
+  ): Promise<ArtifactRow> {
+    assertIds(input)
+    const { staged, columns } = await stageTaken(assertGeneric(input.data))
+    return database.write(async (tx) => {
+      const at = toTimestamp(now())
+      const row: ArtifactRow = {
+        id: input.id ?? newId(),
+        parent_id: input.parent_id ?? null,
+        level: await levelUnder(tx, input.parent_id ?? null),
+        ml_type: null,
+        ...columns,
+        lineage: null,
+        tags: JSON.stringify(input.tags ?? []),
+        created_at: at,
+        updated_at: at,
+      }
+      if (input.id) {
+        if (await store.find(tx, input.id)) {
+          throw new ChapkitError(
+            'conflict',
+            `Artifact ${input.id} exists already; replace it with PUT, or leave the id out`,
+          )
+        }
+        await assertUnpromised(tx, input.id)
+        // One that is deleted may still have its row.
+        await changes.settle(tx, input.id)
+      }
+      await insert(tx, row, [staged])
+      await along?.(tx, row)
+      return row
+    })
+  }
+
+  /** As `update`, of data that was taken apart. */
+  async function updateTaken(
+    id: string,
+    input: TakenArtifact,
+    beforeMove?: Along<ArtifactRow>,
+  ): Promise<ArtifactRow> {
+    assertIds(input)
+    const current = await getRow(id)
+    // What a model is never changes, so this needs no transaction; reading its content inside one would hold up every write.
+    if (current.ml_type !== null) await assertFinal(current, input)
+    const change = current.ml_type === null ? await stageTaken(assertGeneric(input.data)) : null
+    const replace = async (tx: Queries) => {
+      // What is decided about its level would otherwise be done a second time.
+      await changes.settle(tx, id)
+      const known = await getRow(id, tx)
+      const row: ArtifactRow = {
+        ...known,
+        ...change?.columns,
+        tags: input.tags === undefined ? known.tags : JSON.stringify(input.tags),
+        updated_at: toTimestamp(now()),
+      }
+      await store.update(tx, row)
+      if (change) {
+        await blobs.release(tx, `artifact:${id}`)
+        await blobs.keep(tx, `artifact:${id}`, change.staged ? [change.staged] : [])
+      }
+      return row
+    }
+    const { parent_id: parentId } = input
+    if (parentId === undefined || parentId === current.parent_id) return database.write(replace)
+    return move(id, parentId, replace, beforeMove)
   }
 
   return {
@@ -155,40 +226,11 @@ export function createArtifacts(deps: ArtifactsDeps) {
 
     fullText,
 
+    createTaken,
+
     /** Stores a client's artifact. An id that is there already is a conflict. */
-    async create(input: ArtifactIn, along?: Along<ArtifactRow>): Promise<ArtifactRow> {
-      assertIds(input)
-      assertGeneric(input.data)
-      const { staged, columns } = await stageData(input.data)
-      return database.write(async (tx) => {
-        const at = toTimestamp(now())
-        const row: ArtifactRow = {
-          id: input.id ?? newId(),
-          parent_id: input.parent_id ?? null,
-          level: await levelUnder(tx, input.parent_id ?? null),
-          ml_type: null,
-          ...columns,
-          lineage: null,
-          tags: JSON.stringify(input.tags ?? []),
-          created_at: at,
-          updated_at: at,
-        }
-        if (input.id) {
-          if (await store.find(tx, input.id)) {
-            throw new ChapkitError(
-              'conflict',
-              `Artifact ${input.id} exists already; replace it with PUT, or leave the id out`,
-            )
-          }
-          await assertUnpromised(tx, input.id)
-          // One that is deleted may still have its row.
-          await changes.settle(tx, input.id)
-        }
-        await insert(tx, row, [staged])
-        await along?.(tx, row)
-        return row
-      })
-    },
+    create: async (input: ArtifactIn, along?: Along<ArtifactRow>): Promise<ArtifactRow> =>
+      createTaken(taken(input), along),
 
     /** Stores bytes that a client streams in as a generic artifact. */
     async createFromBytes(
@@ -228,7 +270,7 @@ export function createArtifacts(deps: ArtifactsDeps) {
     },
 
     /** Makes data ready to be an artifact: what is written later needs no reading and no waiting. */
-    stage: stageData,
+    stage: async (data: unknown) => stageTaken(takeData(data)),
 
     /** Adds an artifact without a parent to a write that decides about more than it. */
     async insertStaged(tx: Queries, { id, staged, columns }: StagedArtifact): Promise<void> {
@@ -270,38 +312,14 @@ export function createArtifacts(deps: ArtifactsDeps) {
       await insert(tx, row, [content?.staged, ...artifact.keeps], artifact.refers)
     },
 
+    updateTaken,
+
     /** Replaces data, and the tags if there are any, and moves the artifact when `parent_id` is given (null makes it a root). Models are final. `beforeMove` may refuse a move. */
-    async update(
+    update: async (
       id: string,
       input: ArtifactIn,
       beforeMove?: Along<ArtifactRow>,
-    ): Promise<ArtifactRow> {
-      assertIds(input)
-      const current = await getRow(id)
-      // What a model is never changes, so this needs no transaction; reading its content inside one would hold up every write.
-      if (current.ml_type !== null) await assertFinal(current, input)
-      const change = current.ml_type === null ? await prepareGeneric(input.data) : null
-      const replace = async (tx: Queries) => {
-        // What is decided about its level would otherwise be done a second time.
-        await changes.settle(tx, id)
-        const known = await getRow(id, tx)
-        const row: ArtifactRow = {
-          ...known,
-          ...change?.columns,
-          tags: input.tags === undefined ? known.tags : JSON.stringify(input.tags),
-          updated_at: toTimestamp(now()),
-        }
-        await store.update(tx, row)
-        if (change) {
-          await blobs.release(tx, `artifact:${id}`)
-          await blobs.keep(tx, `artifact:${id}`, change.staged ? [change.staged] : [])
-        }
-        return row
-      }
-      const { parent_id: parentId } = input
-      if (parentId === undefined || parentId === current.parent_id) return database.write(replace)
-      return move(id, parentId, replace, beforeMove)
-    },
+    ): Promise<ArtifactRow> => updateTaken(id, taken(input), beforeMove),
 
     /** Deletes one artifact; its children become roots. */
     remove: (id: string, along?: Along<ArtifactRow>): Promise<void> =>
@@ -381,11 +399,6 @@ export function createArtifacts(deps: ArtifactsDeps) {
     return [head, await blobs.stream(row.content_hash), tail]
   }
 
-  async function prepareGeneric(data: unknown) {
-    assertGeneric(data)
-    return stageData(data)
-  }
-
   /** Puts an artifact with everything below it under another parent, in one moment for whoever reads. */
   function move(
     id: string,
@@ -419,13 +432,13 @@ export function createArtifacts(deps: ArtifactsDeps) {
   }
 
   /** Content and place of a model or prediction never change; sending them as they are is fine. */
-  async function assertFinal(row: ArtifactRow, input: ArtifactIn) {
-    const { text, content } = splitContent(input.data)
+  async function assertFinal(row: ArtifactRow, { data, parent_id }: TakenArtifact) {
+    const { text = 'null', content } = data ?? {}
     const sameData =
       text === row.data || canonical(JSON.parse(text)) === canonical(JSON.parse(row.data))
     const sameContent =
-      content === undefined || content === null || (await isContentOf(row, content))
-    const sameParent = input.parent_id === undefined || input.parent_id === row.parent_id
+      !content || content.hash === row.content_hash || (await isContentOf(row, content.bytes))
+    const sameParent = parent_id === undefined || parent_id === row.parent_id
     if (sameData && sameContent && sameParent) return
     throw new ChapkitError(
       'conflict',
@@ -433,18 +446,23 @@ export function createArtifacts(deps: ArtifactsDeps) {
     )
   }
 
-  async function isContentOf(row: ArtifactRow, content: unknown): Promise<boolean> {
-    const given = canonical(content)
-    if (row.content_kind !== 'json' || row.content_hash === null) {
-      return given === canonical(JSON.parse(bytesPlaceholder(row.content_size)))
-    }
-    return (
-      given === canonical(JSON.parse(Buffer.from(await blobs.read(row.content_hash)).toString()))
-    )
+  async function isContentOf(row: ArtifactRow, given: Uint8Array): Promise<boolean> {
+    const { content_kind: kind, content_hash: hash, content_size: size } = row
+    const stored =
+      kind === 'json' && hash !== null
+        ? await blobs.read(hash)
+        : Buffer.from(bytesPlaceholder(size))
+    // Equal JSON differs in the order of its keys at most, and in blanks that are never stored.
+    return stored.byteLength === given.byteLength && intake.isSame(given, stored)
   }
 }
 
-function assertIds({ id, parent_id }: ArtifactIn) {
+const taken = ({ data, ...input }: ArtifactIn): TakenArtifact => ({
+  ...input,
+  data: data === undefined || data === null ? data : takeSmallData(data),
+})
+
+function assertIds({ id, parent_id }: TakenArtifact) {
   const issues = []
   if (typeof id === 'string' && !isUlid(id)) issues.push(ulidIssue(['body', 'id'], id))
   if (typeof parent_id === 'string' && !isUlid(parent_id)) {
@@ -454,7 +472,7 @@ function assertIds({ id, parent_id }: ArtifactIn) {
 }
 
 /** Clients store what they like, but not what only a training or a prediction makes. */
-function assertGeneric(data: unknown) {
+function assertGeneric(data: TakenData | null | undefined): TakenData {
   if (data === null || data === undefined) {
     throw validationError([
       {
@@ -464,24 +482,14 @@ function assertGeneric(data: unknown) {
       },
     ])
   }
-  const type = typeof data === 'object' && 'type' in data ? data.type : undefined
-  if (typeof type !== 'string' || !type.toLowerCase().startsWith('ml_')) return
+  if (!data.type?.toLowerCase().startsWith('ml_')) return data
   throw validationError([
     {
       loc: ['body', 'data', 'type'],
-      msg: `Expected a type that does not begin with "ml_", got ${show(type)}; such artifacts are made by $train and $predict only`,
+      msg: `Expected a type that does not begin with "ml_", got ${show(data.type)}; such artifacts are made by $train and $predict only`,
       type: 'reserved_type',
     },
   ])
-}
-
-/** JSON text with sorted keys: equal for equal values. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, node: unknown) =>
-    node !== null && typeof node === 'object' && !Array.isArray(node)
-      ? Object.fromEntries(Object.entries(node).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : node,
-  )
 }
 
 function notFound(id: string): ChapkitError {

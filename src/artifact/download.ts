@@ -1,18 +1,20 @@
 import { Readable } from 'node:stream'
 import type { Blobs } from '../blob/blobs.ts'
-import { writeCsv } from '../data/csv.ts'
-import type { FrameJson } from '../data/frame.ts'
-import { checkFrame, recordsText } from '../data/frame-json.ts'
-import { frameToParquet } from '../data/parquet.ts'
 import { ChapkitError } from '../errors.ts'
 import type { Download } from '../http/bytes.ts'
+import type { FrameFormat } from './frame-forms.ts'
 import { readManifest } from './manifest.ts'
+import type { Renderings } from './renderings.ts'
 import { type FileEntry, frameMediaType } from './schema.ts'
 import type { ArtifactRow } from './store.ts'
 import { layoutZip, zipStream } from './zip.ts'
 
-export const frameFormats = ['records', 'json', 'csv', 'parquet'] as const
-export type FrameFormat = (typeof frameFormats)[number]
+const frameMediaTypes: Readonly<Record<FrameFormat, string>> = {
+  records: frameMediaType,
+  json: 'application/json',
+  csv: 'text/csv',
+  parquet: 'application/vnd.apache.parquet',
+}
 
 const extensions: Record<string, string> = {
   'application/zip': 'zip',
@@ -23,10 +25,16 @@ const extensions: Record<string, string> = {
   'application/vnd.apache.parquet': 'parquet',
 }
 
+/** Where the bytes of artifacts are, and their frames in other forms. */
+export interface DownloadDeps {
+  blobs: Blobs
+  renderings: Renderings
+}
+
 /** What a client gets when it downloads an artifact. Throws 404 without content and 400 for content that is no file. */
 export async function toDownload(
   row: ArtifactRow,
-  blobs: Blobs,
+  deps: DownloadDeps,
   format: FrameFormat,
 ): Promise<Download> {
   if (!row.data.startsWith('{')) {
@@ -39,28 +47,43 @@ export async function toDownload(
   if (hash === null || row.content_kind === null) {
     throw new ChapkitError('not-found', 'Artifact has no content')
   }
-  if (row.content_kind === 'workspace') return workspaceDownload(row, hash, blobs)
+  if (row.content_kind === 'workspace') return workspaceDownload(row, hash, deps)
   if (row.content_kind === 'bytes') {
     const size = row.content_size ?? 0
     return toFile(row, row.content_type, size, `"${hash}"`, (start, end) =>
-      blobs.stream(hash, { start, end }),
+      deps.blobs.stream(hash, { start, end }),
     )
   }
-  return jsonDownload(row, hash, blobs, format)
+  return jsonDownload(row, hash, deps, format)
 }
 
-async function jsonDownload(row: ArtifactRow, hash: string, blobs: Blobs, format: FrameFormat) {
-  const bytes = Buffer.from(await blobs.read(hash))
-  const frame =
-    row.content_type === frameMediaType || row.content_type === 'text/csv' ? toFrame(bytes) : null
-  if (frame) {
-    const wanted = row.content_type === 'text/csv' ? 'csv' : format
-    const [type, body] = await encodeFrame(frame, wanted)
-    return toFile(row, type, body.byteLength, `"${hash}-${wanted}"`, (start, end) =>
-      body.subarray(start, end),
-    )
+/** ETag of a frame in a form: known before anything of it is read. Null where the artifact says that it is no frame. */
+export function frameTag(row: ArtifactRow, format: FrameFormat): string | null {
+  const form = formOf(row, format)
+  return form && row.content_kind === 'json' ? `"${row.content_hash}-${form}"` : null
+}
+
+/** The form that a frame is downloaded in. CSV stays CSV. */
+function formOf({ content_type }: ArtifactRow, format: FrameFormat): FrameFormat | null {
+  if (content_type === 'text/csv') return 'csv'
+  return content_type === frameMediaType ? format : null
+}
+
+async function jsonDownload(
+  row: ArtifactRow,
+  hash: string,
+  { blobs, renderings }: DownloadDeps,
+  format: FrameFormat,
+) {
+  const form = formOf(row, format)
+  const rendering = form && (await renderings.get(hash, form))
+  if (rendering) {
+    const { size, open } = rendering
+    return toFile(row, frameMediaTypes[form], size, `"${hash}-${form}"`, open)
   }
-  const kind = kindOf(bytes)
+  const { size } = await blobs.facts(hash)
+  const [first] = await (await blobs.stream(hash, { start: 0, end: 1 })).toArray()
+  const kind = kindOf(first)
   if (kind !== 'object') {
     throw new ChapkitError(
       'bad-request',
@@ -68,19 +91,12 @@ async function jsonDownload(row: ArtifactRow, hash: string, blobs: Blobs, format
     )
   }
   const type = row.content_type?.startsWith('text/') ? 'application/json' : row.content_type
-  return toFile(row, type, bytes.byteLength, `"${hash}"`, (start, end) =>
-    bytes.subarray(start, end),
-  )
-}
-
-function toFrame(bytes: Buffer): FrameJson | null {
-  const checked = checkFrame(JSON.parse(bytes.toString()), [])
-  return 'frame' in checked ? checked.frame : null
+  return toFile(row, type, size, `"${hash}"`, (start, end) => blobs.stream(hash, { start, end }))
 }
 
 /** Kinds of JSON content, in the words of the contract. */
-function kindOf(bytes: Buffer): string {
-  const first = String.fromCharCode(bytes[0] ?? 0)
+function kindOf(bytes: Uint8Array | undefined): string {
+  const first = String.fromCharCode(bytes?.[0] ?? 0)
   if (first === '{') return 'object'
   if (first === '[') return 'list'
   if (first === '"') return 'str'
@@ -88,37 +104,30 @@ function kindOf(bytes: Buffer): string {
   return 'number'
 }
 
-async function encodeFrame(frame: FrameJson, format: FrameFormat): Promise<[string, Buffer]> {
-  switch (format) {
-    case 'records':
-      return [frameMediaType, Buffer.from(recordsText(frame))]
-    case 'json':
-      return ['application/json', Buffer.from(JSON.stringify(frame))]
-    case 'csv':
-      return ['text/csv', Buffer.from(writeCsv(frame))]
-    case 'parquet':
-      return ['application/vnd.apache.parquet', Buffer.from(await frameToParquet(frame))]
-  }
-}
-
-async function workspaceDownload(row: ArtifactRow, hash: string, blobs: Blobs): Promise<Download> {
-  const layout = layoutZip<FileEntry>(await readManifest(blobs, hash))
-  const open = (entry: FileEntry, start: number, end: number) => openEntry(entry, blobs, start, end)
+async function workspaceDownload(
+  row: ArtifactRow,
+  hash: string,
+  deps: DownloadDeps,
+): Promise<Download> {
+  const layout = layoutZip<FileEntry>(await readManifest(deps.blobs, hash))
+  const open = (entry: FileEntry, start: number, end: number) => openEntry(entry, deps, start, end)
   return toFile(row, 'application/zip', layout.size, `"${hash}"`, (start, end) =>
     zipStream(layout, open, { start, end }),
   )
 }
 
 /** A file of a workspace, written from its blob where it is derived. */
-export async function openEntry(
+async function openEntry(
   entry: FileEntry,
-  blobs: Blobs,
-  start = 0,
-  end = entry.size,
+  { blobs, renderings }: DownloadDeps,
+  start: number,
+  end: number,
 ): Promise<Readable> {
   if (entry.derive === undefined) return blobs.stream(entry.sha256, { start, end })
-  const frame = JSON.parse(Buffer.from(await blobs.read(entry.sha256)).toString()) as FrameJson
-  return Readable.from([Buffer.from(writeCsv(frame)).subarray(start, end)], { objectMode: false })
+  const rendering = await renderings.get(entry.sha256, entry.derive)
+  if (!rendering) throw new Error(`blob ${entry.sha256} of ${entry.path} is no frame`)
+  const bytes = rendering.open(start, end)
+  return bytes instanceof Readable ? bytes : Readable.from([bytes], { objectMode: false })
 }
 
 function toFile(

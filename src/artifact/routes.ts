@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Blobs } from '../blob/blobs.ts'
 import { ChapkitError, validationError } from '../errors.ts'
-import { answerDownload } from '../http/bytes.ts'
+import { answerDownload, namesTag, notModified } from '../http/bytes.ts'
 import { assertNotPartOfPage, inertHeaders } from '../http/inert.ts'
 import {
   absoluteUrl,
@@ -10,6 +10,7 @@ import {
   type CrudVerbs,
   idempotencyHeader,
   listAnswer,
+  noteBody,
   sendAnswered,
   sendList,
   sendPieces,
@@ -20,19 +21,24 @@ import type { Idempotency } from '../idempotency/idempotency.ts'
 import { parseUlid, ulidSchema } from '../kernel/id.ts'
 import { pageQueryProperties } from '../kernel/page.ts'
 import { Tags } from '../kernel/tags.ts'
-import type { Artifacts } from './artifacts.ts'
-import { type FrameFormat, frameFormats, toDownload } from './download.ts'
+import type { Artifacts, TakenArtifact } from './artifacts.ts'
+import { frameTag, toDownload } from './download.ts'
 import { exampleArtifact, exampleFrameArtifact, nodeSchema, outSchema } from './examples.ts'
-import { summaryText } from './render.ts'
+import { type FrameFormat, frameFormats } from './frame-forms.ts'
+import type { ArtifactIntake } from './intake-queue.ts'
+import { artifactHalves, summaryText } from './render.ts'
+import type { Renderings } from './renderings.ts'
 import { ArtifactIn } from './schema.ts'
 import type { ArtifactRow } from './store.ts'
 
 export interface ArtifactRoutesDeps {
   artifacts: Artifacts
   blobs: Blobs
+  renderings: Renderings
+  intake: ArtifactIntake
   idempotency: Idempotency
   /** Replaces an artifact, unless something forbids its move. */
-  update: (id: string, input: ArtifactIn) => Promise<ArtifactRow>
+  update: (id: string, input: TakenArtifact) => Promise<ArtifactRow>
   /** Removes an artifact and what is only about it. */
   remove: (id: string) => Promise<void>
   prefix: string
@@ -42,14 +48,88 @@ export interface ArtifactRoutesDeps {
 
 /** `/artifacts`: the CRUD of artifacts, their trees and their content. */
 export function artifactRoutes(deps: ArtifactRoutesDeps) {
-  const { artifacts, blobs, idempotency, prefix, publicUrl, verbs } = deps
+  const { artifacts, blobs, renderings, intake, idempotency, prefix, publicUrl, verbs } = deps
   const tag = 'Artifacts'
   const one = { description: 'The artifact', schema: outSchema, example: exampleArtifact }
   const ofOne = { permission: 'artifact:read', method: 'GET', tag, problems: [400, 404] } as const
 
   const toListed = (row: ArtifactRow) => ({ id: row.id, row })
 
+  /** Routes that take artifacts: their bodies are read by the intake, not by the framework. */
+  async function writing(taking: FastifyInstance) {
+    taking.removeContentTypeParser('application/json')
+    taking.addContentTypeParser(
+      'application/json',
+      { parseAs: 'buffer' },
+      async (request: FastifyRequest, body: Buffer) => {
+        noteBody(request, body)
+        return body.byteLength === 0 ? undefined : intake.take(body)
+      },
+    )
+    if (verbs.create) {
+      addEndpoint<{ Body: TakenArtifact }>(
+        taking,
+        {
+          method: 'POST',
+          url: prefix,
+          permission: 'artifact:create',
+          tag,
+          summary: 'Create an artifact',
+          description:
+            '`data` is any JSON. Its member `content` is stored apart and left out of lists; beside it there may be 256 KiB. Types that begin with `ml_` are reserved. An `id` that exists already is a conflict.',
+          body: ArtifactIn,
+          largeBody: true,
+          bodyExample: {
+            data: { type: 'generic', metadata: {}, content: { note: 'hello' } },
+            tags: [],
+          },
+          headers: idempotencyHeader,
+          answers: { 201: { ...one, headers: { Location: 'URL of the artifact' } } },
+          problems: [400, 409, 413, 422],
+        },
+        async (request, reply) => {
+          const echo = (row: ArtifactRow) => ({
+            status: 201,
+            headers: { location: absoluteUrl(request, `${prefix}/${row.id}`, publicUrl) },
+            body: keptText(row, request.body),
+            jobId: null,
+          })
+          const outcome = await idempotency.run(toIdempotentRequest(request), async (remember) =>
+            echo(await artifacts.createTaken(request.body, (tx, row) => remember(tx, echo(row)))),
+          )
+          return sendKept(reply, outcome, blobs)
+        },
+      )
+    }
+    if (verbs.update) {
+      addEndpoint<{ Body: TakenArtifact }>(
+        taking,
+        {
+          method: 'PUT',
+          url: `${prefix}/:id`,
+          permission: 'artifact:update',
+          tag,
+          summary: 'Replace an artifact',
+          description:
+            'Data is replaced; `parent_id` moves it, null makes it a root. Tags and a parent that are not sent stay as they are. Of models and predictions only tags can be changed.',
+          body: ArtifactIn,
+          largeBody: true,
+          bodyExample: { data: { type: 'generic', metadata: {}, content: { note: 'changed' } } },
+          answers: { 200: one },
+          problems: [400, 404, 409, 413, 422],
+        },
+        async (request, reply) =>
+          sendPieces(
+            reply,
+            await artifacts.fullText(await deps.update(parseUlid(request.params.id), request.body)),
+          ),
+      )
+    }
+  }
+
   return async (app: FastifyInstance) => {
+    await app.register(writing)
+
     /** The answer to a create: small ones are kept with their idempotency key, so content comes as it is stored. */
     const created = async (request: Parameters<typeof absoluteUrl>[0], row: ArtifactRow) => ({
       status: 201,
@@ -59,38 +139,6 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
     })
 
     if (verbs.create) {
-      addEndpoint<{ Body: ArtifactIn }>(
-        app,
-        {
-          method: 'POST',
-          url: prefix,
-          permission: 'artifact:create',
-          tag,
-          summary: 'Create an artifact',
-          description:
-            '`data` is any JSON. Its member `content` is stored apart and left out of lists. Types that begin with `ml_` are reserved. An `id` that exists already is a conflict.',
-          body: ArtifactIn,
-          bodyExample: {
-            data: { type: 'generic', metadata: {}, content: { note: 'hello' } },
-            tags: [],
-          },
-          headers: idempotencyHeader,
-          answers: { 201: { ...one, headers: { Location: 'URL of the artifact' } } },
-          problems: [400, 409, 422],
-        },
-        async (request, reply) => {
-          const echo = (row: ArtifactRow) => ({
-            status: 201,
-            headers: { location: absoluteUrl(request, `${prefix}/${row.id}`, publicUrl) },
-            body: echoText(row, request.body.data),
-            jobId: null,
-          })
-          const outcome = await idempotency.run(toIdempotentRequest(request), async (remember) =>
-            echo(await artifacts.create(request.body, (tx, row) => remember(tx, echo(row)))),
-          )
-          return sendAnswered(reply, outcome)
-        },
-      )
       await app.register(async (raw) => {
         raw.removeAllContentTypeParsers()
         raw.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
@@ -328,42 +376,24 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
         async (request, reply) => {
           assertNotPartOfPage(request.headers)
           const row = await artifacts.getRow(parseUlid(request.params.id))
-          const download = await toDownload(row, blobs, request.query.format ?? 'records')
-          const { status, headers, body } = await answerDownload(
-            download,
-            request.headers,
-            request.method,
-          )
+          const format = request.query.format ?? 'records'
+          // Who has the bytes already needs no rendering of them.
+          const tag = frameTag(row, format)
+          const answer =
+            tag !== null && namesTag(request.headers['if-none-match'], tag)
+              ? notModified(tag)
+              : await answerDownload(
+                  await toDownload(row, { blobs, renderings }, format),
+                  request.headers,
+                  request.method,
+                )
+          const { status, headers, body } = answer
           const isShared = reply.hasHeader('access-control-allow-origin')
           return reply
             .code(status)
             .headers({ ...headers, ...inertHeaders(headers['content-type'], { isShared }) })
             .send(body)
         },
-      )
-    }
-
-    if (verbs.update) {
-      addEndpoint<{ Body: ArtifactIn }>(
-        app,
-        {
-          method: 'PUT',
-          url: `${prefix}/:id`,
-          permission: 'artifact:update',
-          tag,
-          summary: 'Replace an artifact',
-          description:
-            'Data is replaced; `parent_id` moves it, null makes it a root. Tags and a parent that are not sent stay as they are. Of models and predictions only tags can be changed.',
-          body: ArtifactIn,
-          bodyExample: { data: { type: 'generic', metadata: {}, content: { note: 'changed' } } },
-          answers: { 200: one },
-          problems: [400, 404, 409, 422],
-        },
-        async (request, reply) =>
-          sendPieces(
-            reply,
-            await artifacts.fullText(await deps.update(parseUlid(request.params.id), request.body)),
-          ),
       )
     }
 
@@ -440,16 +470,34 @@ async function wholeText(pieces: (string | Readable)[]): Promise<string> {
   return parts.join('')
 }
 
-/** The artifact as it was sent, without reading its content back. */
-function echoText(row: ArtifactRow, data: unknown): string {
-  const { id, created_at, updated_at, parent_id, level } = row
-  return JSON.stringify({
-    id,
-    created_at,
-    updated_at,
-    tags: JSON.parse(row.tags),
-    data,
-    parent_id,
-    level,
-  })
+/** Content up to this size is kept with the answer that says it; of larger content the answer is kept around it. */
+const keptWhole = 64 * 1024
+
+/**
+ * The answer to a create, as it is kept with an idempotency key: the artifact's JSON, or, around large content, a JSON array of
+ * what stands before it, its hash, and what stands behind it.
+ */
+function keptText(row: ArtifactRow, { data }: TakenArtifact): string {
+  if (row.content_offset === null) return summaryText(row)
+  const { head, tail } = artifactHalves(row)
+  const content = data?.content
+  if (!content) return `${head}null${tail}`
+  return content.bytes.byteLength <= keptWhole
+    ? head + Buffer.from(content.bytes).toString() + tail
+    : JSON.stringify([head, content.hash, tail])
+}
+
+/** Sends what `keptText` has made. Content that has been deleted since the first answer is null. */
+async function sendKept(
+  reply: FastifyReply,
+  outcome: Parameters<typeof sendAnswered>[1],
+  blobs: Blobs,
+): Promise<unknown> {
+  const { answered, replayed } = outcome
+  if (!answered.body.startsWith('[')) return sendAnswered(reply, outcome)
+  const [head, hash, tail] = JSON.parse(answered.body) as [string, string, string]
+  const content = (await blobs.has(hash)) ? await blobs.stream(hash) : 'null'
+  if (replayed) reply.header('idempotency-replayed', 'true')
+  reply.code(answered.status).headers(answered.headers)
+  return sendPieces(reply, [head, content, tail])
 }

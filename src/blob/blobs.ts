@@ -225,6 +225,8 @@ export function createBlobs({
       return { bytes }
     },
 
+    has: (hash: string): Promise<boolean> => rows.exists(database.read, hash),
+
     facts: async (hash: string) => {
       const { size, crc32: checksum } = await find(hash)
       return { size, crc32: checksum }

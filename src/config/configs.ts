@@ -104,6 +104,9 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
       return toPage(rows.map(toConfigOut), await store.count(database.read), page, size)
     },
 
+    /** As `list`, as they are stored: what lists only pass on is not parsed. */
+    rows: (page: PageRequest): Promise<ConfigRow[]> => store.list(database.read, page),
+
     count: (): Promise<number> => store.count(database.read),
 
     /** JSON Schema of `data`, complete with the definitions that it refers to. */
@@ -154,6 +157,11 @@ function liftUserOptions(data: Record<string, unknown>): Record<string, unknown>
 
 function toConfigOut({ id, name, data, tags, created_at, updated_at }: ConfigRow): ConfigOut {
   return { id, created_at, updated_at, tags: JSON.parse(tags), name, data: JSON.parse(data) }
+}
+
+/** JSON text of a config. */
+export function configText({ id, name, data, tags, created_at, updated_at }: ConfigRow): string {
+  return `{"id":"${id}","created_at":"${created_at}","updated_at":"${updated_at}","tags":${tags},"name":${JSON.stringify(name)},"data":${data}}`
 }
 
 function notFound(id: string): ChapkitError {

@@ -12,8 +12,8 @@ import {
 } from '../http/routes.ts'
 import type { Idempotency } from '../idempotency/idempotency.ts'
 import { parseUlid } from '../kernel/id.ts'
-import { pageQueryProperties } from '../kernel/page.ts'
-import type { Configs } from './configs.ts'
+import { pageQueryProperties, toPage } from '../kernel/page.ts'
+import { type Configs, configText } from './configs.ts'
 import { ConfigIn, type ConfigOut } from './schema.ts'
 
 export interface ConfigRoutesDeps {
@@ -104,7 +104,16 @@ export function configRoutes(deps: ConfigRoutesDeps) {
           answers: { 200: listAnswer('The configs', outSchema, exampleOut) },
           problems: [422],
         },
-        (request, reply) => sendList(request, reply, { fetch: configs.list, page: configs.page }),
+        (request, reply) =>
+          sendList(request, reply, {
+            fetch: configs.rows,
+            page: async (page, size) => {
+              const items = (await configs.rows({ kind: 'number', page, size })).map(configText)
+              const rest = JSON.stringify(toPage([], await configs.count(), page, size))
+              return rest.replace('[]', () => `[${items.join(',')}]`)
+            },
+            toText: configText,
+          }),
       )
       addEndpoint(
         app,

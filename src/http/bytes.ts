@@ -36,8 +36,8 @@ export async function answerDownload(
 ): Promise<DownloadAnswer> {
   const { size, etag } = download
   const shared = { etag, 'accept-ranges': 'bytes' }
-  if (matches(request['if-none-match'], etag))
-    return { status: 304, headers: shared, body: undefined }
+  const condition = request['if-none-match']
+  if (condition?.trim() === '*' || namesTag(condition, etag)) return notModified(etag)
 
   const ranged =
     request['if-range'] === undefined || (request['if-range'] === etag && !etag.startsWith('W/'))
@@ -57,12 +57,14 @@ export async function answerDownload(
   return { status: range ? 206 : 200, headers, body }
 }
 
-function matches(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false
-  return (
-    header.trim() === '*' ||
-    header.split(',').some((each) => unweakened(each.trim()) === unweakened(etag))
-  )
+/** The answer to who has these bytes already. */
+export function notModified(etag: string): DownloadAnswer {
+  return { status: 304, headers: { etag, 'accept-ranges': 'bytes' }, body: undefined }
+}
+
+/** Whether an `If-None-Match` says an ETag by its name. */
+export function namesTag(header: string | undefined, etag: string): boolean {
+  return header?.split(',').some((each) => unweakened(each.trim()) === unweakened(etag)) ?? false
 }
 
 const unweakened = (etag: string): string => etag.replace(/^W\//, '')

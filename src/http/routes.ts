@@ -1,11 +1,17 @@
-import { createHash } from 'node:crypto'
+import { createHash, subtle } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Answered, IdempotentRequest } from '../idempotency/idempotency.ts'
 import { ulidSchema } from '../kernel/id.ts'
 import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
-import { type PageQuery, type PageRequest, toPageRequest } from '../kernel/page.ts'
+import {
+  type Page,
+  type PageQuery,
+  type PageRequest,
+  toPage,
+  toPageRequest,
+} from '../kernel/page.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Permission } from '../permissions.ts'
 import { sseHeaders, sseStream } from './sse.ts'
@@ -13,7 +19,7 @@ import { sseHeaders, sseStream } from './sse.ts'
 declare module 'fastify' {
   interface FastifyRequest {
     /** SHA-256 of the body as it came, in hex; set when there is an `Idempotency-Key`. */
-    bodyHash?: () => string
+    bodyHash?: () => string | Promise<string>
     /** Who asks; only where the service has `withAuth`, and the route is not open to everyone. */
     principal?: Principal
   }
@@ -24,6 +30,8 @@ declare module 'fastify' {
     doc?: RouteDoc
     /** The handler reads the body as it comes: it never stands in memory. */
     streamsBody?: boolean
+    /** The body may be as large as any: whoever takes it has a thread read it. */
+    largeBody?: boolean
     /** The route answers only where no other does, and of those paths only the ones that this says. */
     onlyFor?: (path: string) => boolean
   }
@@ -79,6 +87,8 @@ export interface Endpoint {
   otherBodies?: RouteDoc['body']
   /** The handler reads the body as it comes: it never stands in memory. */
   streamsBody?: boolean
+  /** The body may be as large as any: whoever takes it has a thread read it. Others are documents, which are small. */
+  largeBody?: boolean
   headers?: RouteDoc['headers']
   answers: Record<number, Answer>
   problems?: readonly number[]
@@ -114,6 +124,7 @@ export function addEndpoint<Parts extends Partial<RequestParts> = RequestParts>(
     config: {
       permission,
       ...(endpoint.streamsBody && { streamsBody: true }),
+      ...(endpoint.largeBody && { largeBody: true }),
       doc: {
         tag,
         summary,
@@ -180,57 +191,117 @@ export function nextPageLink(request: FastifyRequest, after: string, size: numbe
   return `<?${query}>; rel="next"`
 }
 
-const chunkSize = 1000
+/** Items that are read at a stretch before it is known how large they are. */
+const firstSlice = 100
+const largestSlice = 1000
+/** About so many characters of items are read and written at a stretch: others are answered in between. */
+const sliceLength = 512 * 1024
+
+interface List<Item extends { id: string }> {
+  /** The items of a page by key, in order. */
+  fetch: (page: PageRequest) => Promise<Item[]>
+  /** The envelope of a page by number, or its text. */
+  page: (page: number, size: number) => Promise<unknown>
+  /** Default `JSON.stringify`. */
+  toText?: (item: Item) => string
+}
 
 /** Answers a list as clients of the contract expect it: an envelope, a page by key, or the whole as a bare array. */
 export async function sendList<Item extends { id: string }>(
   request: FastifyRequest,
   reply: FastifyReply,
-  list: {
-    /** The items of a page by key, in order. */
-    fetch: (page: PageRequest) => Promise<Item[]>
-    page: (page: number, size: number) => Promise<unknown>
-    /** Default `JSON.stringify`. */
-    toText?: (item: Item) => string
-  },
+  list: List<Item>,
 ): Promise<unknown> {
-  const toText = list.toText ?? ((item: Item) => JSON.stringify(item))
   const wanted = toPageRequest(request.query as PageQuery)
   if (wanted.kind === 'number') {
-    const page = await list.page(wanted.page, wanted.size)
-    return sendJson(reply, typeof page === 'string' ? page : JSON.stringify(page))
+    const { page, size } = wanted
+    if (size > firstSlice) return sendPieces(reply, await numberedPage(list, page, size))
+    const envelope = await list.page(page, size)
+    return sendJson(reply, typeof envelope === 'string' ? envelope : JSON.stringify(envelope))
   }
   if (wanted.kind === 'key') {
-    const items = await list.fetch(wanted)
-    const last = items.at(-1)
-    if (last && items.length === wanted.size) {
-      reply.header('link', nextPageLink(request, last.id, wanted.size))
+    const texts: string[] = []
+    let last = ''
+    for await (const slice of slices(list, wanted.after, wanted.size)) {
+      texts.push(...slice.texts)
+      last = slice.last
     }
-    return sendJson(reply, `[${items.map(toText).join(',')}]`)
+    if (texts.length === wanted.size) {
+      reply.header('link', nextPageLink(request, last, wanted.size))
+    }
+    return sendPieces(reply, inBrackets(texts))
   }
-  const first = await list.fetch({ kind: 'key', after: null, size: chunkSize })
-  if (first.length < chunkSize) return sendJson(reply, `[${first.map(toText).join(',')}]`)
+  const whole = slices(list, null, Number.POSITIVE_INFINITY)
+  const first = await whole.next()
+  const texts = first.done ? [] : first.value.texts
+  if (texts.length < firstSlice) return sendJson(reply, `[${texts.join(',')}]`)
   reply.header('content-type', 'application/json')
-  return reply.send(Readable.from(wholeList(first, list.fetch, toText)))
+  return reply.send(Readable.from(wholeList(texts, whole)))
 }
 
-/** The whole list as JSON text, a chunk at a time: a long list must not stand in memory. */
-async function* wholeList<Item extends { id: string }>(
-  first: Item[],
-  fetch: (page: PageRequest) => Promise<Item[]>,
-  toText: (item: Item) => string,
-): AsyncGenerator<string> {
-  let items = first
-  let separator = '['
-  while (items.length > 0) {
-    yield separator + items.map(toText).join(',')
-    separator = ','
+/** A page by number that is too large to be read at a stretch: its first item says where the others begin. */
+async function numberedPage<Item extends { id: string }>(
+  list: List<Item>,
+  page: number,
+  size: number,
+): Promise<string[]> {
+  const found = await list.page((page - 1) * size + 1, 1)
+  const envelope = (typeof found === 'string' ? JSON.parse(found) : found) as Page<Item>
+  const [first] = envelope.items
+  const texts = first ? [JSON.stringify(first)] : []
+  if (first) for await (const slice of slices(list, first.id, size - 1)) texts.push(...slice.texts)
+  const { items: _, ...rest } = toPage([], envelope.total, page, size)
+  const [open, ...others] = inBrackets(texts)
+  return [`{"items":${open}`, ...others, `,${JSON.stringify(rest).slice(1)}`]
+}
+
+function inBrackets(texts: readonly string[]): string[] {
+  return ['[', ...texts.map((text, at) => (at === 0 ? text : `,${text}`)), ']']
+}
+
+interface Slice {
+  texts: string[]
+  /** Id of the last item. */
+  last: string
+}
+
+/**
+ * The items behind a place, as many at a time as are read and written without holding up others: a list may be long, and each of
+ * its items large.
+ */
+async function* slices<Item extends { id: string }>(
+  { fetch, toText = (item: Item) => JSON.stringify(item) }: List<Item>,
+  start: string | null,
+  most: number,
+): AsyncGenerator<Slice, void> {
+  let after = start
+  let left = most
+  for (let size = firstSlice; left > 0; ) {
+    const wanted = Math.min(size, left)
+    const items = await fetch({ kind: 'key', after, size: wanted })
     const last = items.at(-1)
-    items =
-      last && items.length === chunkSize
-        ? await fetch({ kind: 'key', after: last.id, size: chunkSize })
-        : []
+    if (!last) return
+    const texts = items.map(toText)
+    yield { texts, last: last.id }
+    if (items.length < wanted) return
+    left -= items.length
+    after = last.id
+    const length = texts.reduce((sum, text) => sum + text.length, 0)
+    size = Math.max(1, Math.min(largestSlice, Math.floor((wanted * sliceLength) / length)))
+    await turn()
   }
+}
+
+/** Lets the event loop take what has come meanwhile. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** The whole list as JSON text, a slice at a time: a long list must not stand in memory. */
+async function* wholeList(
+  first: readonly string[],
+  others: AsyncGenerator<Slice, void>,
+): AsyncGenerator<string> {
+  yield `[${first.join(',')}`
+  for await (const { texts } of others) yield `,${texts.join(',')}`
   yield ']'
 }
 
@@ -254,10 +325,19 @@ export function sendAnswered(
   return sendJson(reply.code(answered.status).headers(answered.headers), answered.body)
 }
 
+/** Above this size bytes are hashed by a thread of the runtime's. */
+const hashedElsewhere = 64 * 1024
+
 /** Keeps what is needed to compare a request with an earlier one of the same idempotency key. */
 export function noteBody(request: FastifyRequest, body: Buffer): void {
   if (request.headers['idempotency-key'] === undefined) return
-  request.bodyHash = () => createHash('sha256').update(body).digest('hex')
+  if (body.byteLength <= hashedElsewhere) {
+    request.bodyHash = () => createHash('sha256').update(body).digest('hex')
+    return
+  }
+  // It takes the bytes as they are now: afterwards they may be handed over.
+  const hash = subtle.digest('SHA-256', body).then((digest) => Buffer.from(digest).toString('hex'))
+  request.bodyHash = () => hash
 }
 
 export const idempotencyHeader = {
@@ -307,12 +387,19 @@ export function sendEvents(
   return request.method === 'HEAD' ? reply.send('') : reply.send(sseStream(frames, stopping))
 }
 
-/** Pieces of JSON as one answer; only long content is streamed. */
+/** Texts up to this length leave in one piece. */
+const sentAtOnce = 1024 * 1024
+
+/** Pieces of JSON as one answer; only what is long is streamed. */
 export async function sendPieces(
   reply: FastifyReply,
-  pieces: (string | Readable)[],
+  pieces: readonly (string | Readable)[],
 ): Promise<unknown> {
-  if (pieces.every((piece) => typeof piece === 'string')) return sendJson(reply, pieces.join(''))
+  const length = pieces.reduce(
+    (sum, piece) => sum + (typeof piece === 'string' ? piece.length : sentAtOnce + 1),
+    0,
+  )
+  if (length <= sentAtOnce) return sendJson(reply, pieces.join(''))
   reply.header('content-type', 'application/json')
   return reply.send(
     Readable.from(

@@ -28,7 +28,7 @@ export interface IdempotentRequest {
   /** The route, not the URL. */
   route: string
   /** SHA-256 of the body's bytes; asked for only when a key was sent. */
-  fingerprint: () => string
+  fingerprint: () => string | Promise<string>
 }
 
 export type Remember = (tx: Queries, answered: Answered) => Promise<void>
@@ -79,7 +79,7 @@ export function createIdempotency({ database, now }: IdempotencyDeps) {
       }
       inFlight.add(scope)
       try {
-        const fingerprint = request.fingerprint()
+        const fingerprint = await request.fingerprint()
         const answered = await replay(scope, fingerprint)
         if (answered) return { answered, replayed: true }
         const fresh = await create(async (tx, { status, headers, body, jobId }) => {

@@ -8,15 +8,23 @@ export const maximumDepth = 64
 
 const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype'])
 
+export interface JsonLimits {
+  /** Members that one object may have. @default any number */
+  maximumKeys?: number
+}
+
 /**
  * Parses a JSON document the strict way: UTF-8 without errors, no duplicate or prototype keys, at most
- * {@link maximumDepth} levels, no number that would change its value on the way in.
+ * {@link maximumDepth} levels, no number that would change its value on the way in, no object with more members than wanted.
  * Throws `invalid-json` (400) with the line and column.
  */
-export function parseJson(bytes: Uint8Array): unknown {
+export function parseJson(
+  bytes: Uint8Array,
+  { maximumKeys = Number.POSITIVE_INFINITY }: JsonLimits = {},
+): unknown {
   const text = decodeUtf8(bytes)
   // First: 64 MB of opening brackets would hold JSON.parse for seconds, and gigabytes.
-  assertStrict(text)
+  assertStrict(text, maximumKeys)
   try {
     return JSON.parse(text)
   } catch (error) {
@@ -94,7 +102,7 @@ const COMMA = 44
 const COLON = 58
 
 /** One pass over the text, looking for what JSON.parse accepts and we do not. What is no JSON at all is left to JSON.parse. */
-function assertStrict(text: string): void {
+function assertStrict(text: string, maximumKeys: number): void {
   // Per open bracket: the keys seen so far, or null for an array.
   const open: (Set<string> | null)[] = []
   let expectsKey = false
@@ -104,7 +112,7 @@ function assertStrict(text: string): void {
       const end = closingQuote(text, at)
       if (end === -1) return
       if (expectsKey) {
-        assertKey(open.at(-1), text, at, end)
+        assertKey(open.at(-1), text, at, end, maximumKeys)
         expectsKey = false
       }
       at = end
@@ -142,7 +150,13 @@ function isEscaped(text: string, at: number): boolean {
   return slashes % 2 === 1
 }
 
-function assertKey(keys: Set<string> | null | undefined, text: string, start: number, end: number) {
+function assertKey(
+  keys: Set<string> | null | undefined,
+  text: string,
+  start: number,
+  end: number,
+  maximumKeys: number,
+) {
   const raw = text.slice(start + 1, end)
   const key = raw.includes('\\') ? unescaped(raw) : raw
   if (key === undefined) return
@@ -157,6 +171,12 @@ function assertKey(keys: Set<string> | null | undefined, text: string, start: nu
     throw new ChapkitError('invalid-json', `Duplicate key "${shown}" at ${place(text, start)}`)
   }
   keys?.add(key)
+  if (keys && keys.size > maximumKeys) {
+    throw new ChapkitError(
+      'validation-failed',
+      `Expected at most ${maximumKeys} members in an object, got more at ${place(text, start)}`,
+    )
+  }
 }
 
 function unescaped(raw: string): string | undefined {

@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Artifacts } from '../artifact/artifacts.ts'
+import type { Artifacts, TakenArtifact } from '../artifact/artifacts.ts'
 import type { TreeChanges } from '../artifact/change/changes.ts'
-import type { ArtifactIn } from '../artifact/schema.ts'
 import type { ArtifactRow } from '../artifact/store.ts'
 import type { Configs } from '../config/configs.ts'
 import type { ConfigOut } from '../config/schema.ts'
@@ -124,8 +123,8 @@ export function createLinks({ database, configs, artifacts, changes, assertFree 
       }),
 
     /** Replaces an artifact. One that is linked stays a root: its tree would otherwise go with two configs. */
-    updateArtifact: (id: string, input: ArtifactIn): Promise<ArtifactRow> =>
-      artifacts.update(id, input, async (tx) => {
+    updateArtifact: (id: string, input: TakenArtifact): Promise<ArtifactRow> =>
+      artifacts.updateTaken(id, input, async (tx) => {
         const configId = await store.configOf(tx, id)
         if (configId === undefined) return
         throw new ChapkitError(

@@ -1,15 +1,13 @@
-import { Worker } from 'node:worker_threads'
-import {
-  type Intake,
-  type IntakeOutcome,
-  type IntakeRequest,
-  type TakenFrame,
-  takeIn,
-  toRefusalError,
-} from './intake.ts'
+import { ChapkitError } from '../errors.ts'
+import { createThread } from '../thread/caller.ts'
+import { ownBytes } from '../thread/hand-over.ts'
+import { type Intake, type IntakeRequest, type TakenFrame, takeIn } from './intake.ts'
+import type { IntakeTasks } from './intake-thread.ts'
 
 /** Bodies above this size are read by a thread of their own; below, handing them over costs more than it spares. */
-const threadAbove = 256 * 1024
+const threadAbove = 64 * 1024
+/** Bytes of memory that reading one body may take. */
+const memoryLimit = 2048 * 2 ** 20
 
 /** A request body as it came. */
 type BodyRequest = DistributiveOmit<Exclude<IntakeRequest, { form: 'frame' }>, 'numeric'>
@@ -25,60 +23,42 @@ export type IntakeQueue = ReturnType<typeof createIntakeQueue>
  * them. `numeric` are the columns that hold numbers besides the agreed ones.
  */
 export function createIntakeQueue({ numeric = [] }: { numeric?: readonly string[] } = {}) {
-  const waiting = new Map<number, PromiseWithResolvers<IntakeOutcome>>()
-  let thread: Worker | undefined
-  let lastId = 0
-
-  function start(): Worker {
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    const worker = new Worker(new URL(`./intake-thread.${extension}`, import.meta.url))
-    worker.unref()
-    worker.on('message', ({ id, outcome }: { id: number; outcome: IntakeOutcome }) => {
-      waiting.get(id)?.resolve(outcome)
-      waiting.delete(id)
-    })
-    const fail = (error: Error) => {
-      thread = undefined
-      for (const { reject } of waiting.values()) reject(error)
-      waiting.clear()
-    }
-    worker.on('error', fail)
-    worker.on('exit', (code) => fail(new Error(`The intake thread ended with code ${code}`)))
-    return worker
-  }
-
-  function inThread(request: IntakeRequest): Promise<IntakeOutcome> {
-    thread ??= start()
-    const id = ++lastId
-    const answer = Promise.withResolvers<IntakeOutcome>()
-    waiting.set(id, answer)
-    // A body that is a view into a pool is copied; one with a buffer of its own is handed over.
-    const body = new Uint8Array(request.body)
-    thread.postMessage({ id, request: { ...request, body } }, [body.buffer as ArrayBuffer])
-    return answer.promise
-  }
+  const thread = createThread<IntakeTasks>({
+    program: new URL('./intake-thread', import.meta.url),
+    name: 'data that comes in',
+    memoryLimit,
+    tooMuch: () =>
+      new ChapkitError(
+        'payload-too-large',
+        `Expected data that can be read with ${memoryLimit} bytes of memory, got more; send fewer rows`,
+      ),
+  })
 
   async function take(request: IntakeRequest): Promise<Intake | TakenFrame> {
-    const outcome =
-      request.body.byteLength > threadAbove ? await inThread(request) : takeIn(request)
-    if ('refusal' in outcome) throw toRefusalError(outcome.refusal)
-    return outcome.intake
+    if (request.body.byteLength <= threadAbove) return takeIn(request)
+    const body = ownBytes(request.body)
+    return thread.run('takeIn', { ...request, body }, [body.buffer])
   }
 
   return {
-    /** The checked request. Throws what is wrong with it: 400 or 422. */
+    /**
+     * The checked request. Throws what is wrong with it: 400 or 422. The bytes are handed over: nobody else may use them any
+     * more.
+     */
     take: (request: BodyRequest): Promise<Intake> =>
       take({ ...request, numeric }) as Promise<Intake>,
 
     /** A frame of which `columns` hold numbers, too. Throws 422 with the cells that are none. */
-    agree: (frame: TakenFrame, columns: readonly string[], loc: string[]): Promise<TakenFrame> =>
-      take({ form: 'frame', body: frame.bytes, numeric: columns, loc }) as Promise<TakenFrame>,
+    agree: (
+      { bytes }: TakenFrame,
+      columns: readonly string[],
+      loc: string[],
+    ): Promise<TakenFrame> =>
+      // A copy: whoever asks goes on with its frame where this is refused.
+      take({
+        ...{ form: 'frame', body: new Uint8Array(bytes), numeric: columns, loc },
+      }) as Promise<TakenFrame>,
 
-    async close(): Promise<void> {
-      const worker = thread
-      thread = undefined
-      worker?.removeAllListeners('exit')
-      await worker?.terminate()
-    },
+    close: thread.close,
   }
 }

@@ -7,7 +7,7 @@ import type { PeriodType } from '../data/date-format.ts'
 import { canonicalFrameText, checkFrame } from '../data/frame-json.ts'
 import { checkGeoJson } from '../data/geojson.ts'
 import type { FrameJson } from '../data/schema.ts'
-import { ChapkitError, type ErrorCode, type Issue, validationError } from '../errors.ts'
+import { type Issue, validationError } from '../errors.ts'
 import { isUlid } from '../kernel/id.ts'
 import { parseJson } from '../kernel/json.ts'
 import { ulidIssue } from '../kernel/page.ts'
@@ -72,34 +72,11 @@ export type IntakeRequest =
   /** A frame that has been taken in, of which more columns are to hold numbers. `loc` is where it came from. */
   | { form: 'frame'; body: Uint8Array; numeric: readonly string[]; loc: readonly string[] }
 
-/** An error in a form that crosses threads. */
-export interface IntakeRefusal {
-  code: ErrorCode
-  detail: string
-  issues?: readonly Issue[]
-}
-
-export type IntakeOutcome = { intake: Intake | TakenFrame } | { refusal: IntakeRefusal }
-
 /**
  * Parses and checks the body of a train, predict or validate request and brings its frames into their stored form. A pure
  * function of bytes, so that it can run where nobody waits for it.
  */
-export function takeIn(request: IntakeRequest): IntakeOutcome {
-  try {
-    return { intake: takeForm(request) }
-  } catch (error) {
-    if (!(error instanceof ChapkitError)) throw error
-    const { code, message: detail, issues } = error
-    return { refusal: { code, detail, ...(issues && { issues }) } }
-  }
-}
-
-export function toRefusalError({ code, detail, issues }: IntakeRefusal): ChapkitError {
-  return new ChapkitError(code, detail, issues ? { issues } : {})
-}
-
-function takeForm(request: IntakeRequest): Intake | TakenFrame {
+export function takeIn(request: IntakeRequest): Intake | TakenFrame {
   if (request.form === 'csv') return takeCsv(request)
   return request.form === 'json' ? takeJson(request) : agreeAgain(request)
 }

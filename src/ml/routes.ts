@@ -118,6 +118,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
           description:
             'With `?config_id=…` the body may also be a CSV file with a header line; other parameters say how it is written. How many periods the model is to forecast says `run_info`, or `prediction_periods` in the query of a CSV file, else the config.',
           query: schemas.trainQuery,
+          largeBody: true,
           otherBodies: [
             { contentType: 'application/json', schema: schemas.trainIn, example: examples.trainIn },
             { contentType: 'text/csv', schema: { type: 'string' }, example: examples.csv },
@@ -162,6 +163,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
         summary: 'Submit a prediction',
         description:
           'How many periods the model is to forecast says `run_info`, else `future`: as many as one of its locations has.',
+        largeBody: true,
         otherBodies: [
           {
             contentType: 'application/json',
@@ -188,6 +190,7 @@ export function mlRoutes(deps: MlRoutesDeps) {
         permission: 'ml:validate',
         tag,
         summary: 'Check a training or a prediction without running it',
+        largeBody: true,
         otherBodies: [
           {
             contentType: 'application/json',
@@ -287,7 +290,7 @@ function toSubmitRequest(request: FastifyRequest): IdempotentRequest {
   const { config_id: configId, ...reading } = request.query as TrainQuery
   // How it is to be read is part of it, too.
   const how = Object.keys(reading).length === 0 ? '' : ` ${JSON.stringify(reading)}`
-  return { ...plain, fingerprint: () => `${plain.fingerprint()} ${configId}${how}` }
+  return { ...plain, fingerprint: async () => `${await plain.fingerprint()} ${configId}${how}` }
 }
 
 function bodyOf(request: FastifyRequest<{ Body: Buffer }>): Buffer {

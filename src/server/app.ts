@@ -21,6 +21,7 @@ import { createRefusals, type RefusalOptions } from './refusals.ts'
 import { createRouteTable, ownRoutes, type RouteTable } from './routing.ts'
 import { useSocketRefusals } from './sockets.ts'
 import { readTarget } from './target.ts'
+import { createTurns } from './turns.ts'
 import { createValidatorCompiler } from './validation.ts'
 
 /** A plugin of routes: what every slice gives, and what a user adds with `withRoutes`. */
@@ -33,7 +34,10 @@ export interface AppOptions {
   ownRoutes: readonly RoutePlugin[]
   /** Routes that need the table of all others. */
   pages: (table: RouteTable) => readonly RoutePlugin[]
+  /** Bytes of the largest body, where a route takes large ones. */
   maxBody: number
+  /** Bytes of the largest body of every other route. */
+  maxDocument: number
   /** Bytes of bodies that are held in memory at the same time, of all requests together. */
   maxBodies: number
   maxRequests: number
@@ -82,7 +86,7 @@ const isPreflight = ({ headers }: FastifyRequest): boolean =>
 
 /** The HTTP face of a service, without a socket: `inject` asks it, `listen` of another file opens it. */
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const { newId, logger, maxBody, corsOrigins, auth, observe } = options
+  const { newId, logger, maxBody, maxDocument, corsOrigins, auth, observe } = options
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({
@@ -93,7 +97,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
       new RequestLog(parent as Logger, bindings, options),
     genReqId: newId,
     requestIdHeader: false,
-    bodyLimit: maxBody,
+    bodyLimit: Math.min(maxDocument, maxBody),
     // A body may take as long as it moves: pace.ts cuts those that do not. Headers have 15 s.
     requestTimeout: 0,
     // For those without a socket; for all others it has happened by then.
@@ -124,6 +128,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   }) as unknown as FastifyInstance
 
   createAdmission(options).guard(app.server)
+  app.addHook('onRoute', (route) => {
+    if (route.config?.largeBody) route.bodyLimit = maxBody
+  })
   useBodyBudget(app, options.maxBodies)
   const table = createRouteTable()
   table.collect(app)
@@ -218,7 +225,11 @@ async function explainMeeting(scope: FastifyInstance, plugin: RoutePlugin): Prom
   }
 }
 
+/** Members that an object of a document may have: a service keeps configs and parameters, no tables. */
+const maximumKeys = 10_000
+
 function useStrictJson(app: FastifyInstance) {
+  const inTurn = createTurns()
   // Text is no JSON: a route that takes other bodies says so itself.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
@@ -227,14 +238,17 @@ function useStrictJson(app: FastifyInstance) {
     (request, body: Buffer, done) => {
       noteBody(request, body)
       if (body.byteLength === 0) return done(null, undefined)
-      try {
-        const value = parseJson(body)
-        // To the framework null is no body at all: what it would say of that is not what came.
-        if (value === null && request.routeOptions.schema?.body) throw notAnObject
+      inTurn(body.byteLength, () => {
+        let value: unknown
+        try {
+          value = parseJson(body, { maximumKeys })
+          // To the framework null is no body at all: what it would say of that is not what came.
+          if (value === null && request.routeOptions.schema?.body) throw notAnObject
+        } catch (error) {
+          return done(error as Error)
+        }
         done(null, value)
-      } catch (error) {
-        done(error as Error)
-      }
+      })
     },
   )
 }
@@ -257,6 +271,11 @@ function letJsonBeReplaced(scope: FastifyInstance) {
 /** Where there can be a body; the framework reads none of other requests. */
 function useBodyBudget(app: FastifyInstance, maxBodies: number) {
   const budget = createBodyBudget(maxBodies)
+  // What leads nowhere has a body, too, and no route.
+  app.addHook('preParsing', function (request, reply, payload, done) {
+    if (request.is404) budget.call(this, request, reply, payload, done)
+    else done()
+  })
   app.addHook('onRoute', (options) => {
     if (options.method === 'GET' || options.method === 'HEAD') return
     options.preParsing = [options.preParsing ?? [], budget].flat()

@@ -152,8 +152,14 @@ const fastifyCodes: Readonly<Record<string, ErrorCode>> = {
 
 function explain(error: FastifyError, request: FastifyRequest): string {
   switch (error.code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return `Expected a body of at most ${request.routeOptions.bodyLimit} bytes, got more; CHAPKIT_MAX_BODY sets the limit`
+    case 'FST_ERR_CTP_BODY_TOO_LARGE': {
+      const { bodyLimit, config } = request.routeOptions
+      const setting = config?.largeBody
+        ? 'CHAPKIT_MAX_BODY sets the limit'
+        : 'the lower of CHAPKIT_MAX_DOCUMENT and CHAPKIT_MAX_BODY sets the limit'
+      const came = request.headers['content-length'] ?? 'more'
+      return `Expected a body of at most ${bodyLimit} bytes, got ${came}; ${setting}`
+    }
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE': {
       const came = request.headers['content-type']
       const bodies = request.routeOptions.config?.doc?.body ?? []

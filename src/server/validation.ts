@@ -54,14 +54,27 @@ export function createValidatorCompiler(): FastifySchemaCompiler<Record<string, 
       }
       const errors = root === 'query' ? run('query', data) : run('first', data)
       if (errors.length === 0) return { value: data }
-      const all = root === 'body' && sizeOf(data) <= listAllBelow ? run('all', data) : errors
+      const all = root === 'body' && roomLeft(data, listAllBelow) > 0 ? run('all', data) : errors
       return { error: validationError(toIssues(all, root)) }
     }
   }
 }
 
-function sizeOf(data: unknown): number {
-  return JSON.stringify(data).length
+/** What is left of `room` after a value of about its size in JSON; no more of it is looked at than fits. */
+function roomLeft(value: unknown, room: number): number {
+  if (typeof value === 'string') return room - value.length - 2
+  if (value === null || typeof value !== 'object') return room - 5
+  if (ArrayBuffer.isView(value)) return room - value.byteLength
+  let left = room - 2
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length && left > 0; at++) left = roomLeft(value[at], left - 1)
+    return left
+  }
+  for (const key in value) {
+    if (left <= 0) break
+    left = roomLeft((value as Record<string, unknown>)[key], left - key.length - 4)
+  }
+  return left
 }
 
 function toIssues(errors: readonly ErrorObject[], root: string): Issue[] {

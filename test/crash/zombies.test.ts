@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createArtifacts } from '../../src/artifact/artifacts.ts'
 import { createTreeChanges } from '../../src/artifact/change/changes.ts'
+import { isSameJson } from '../../src/artifact/intake.ts'
 import { mlHierarchy } from '../../src/artifact/schema.ts'
 import { createBlobs } from '../../src/blob/blobs.ts'
 import { createConfigs } from '../../src/config/configs.ts'
@@ -155,6 +156,7 @@ function startOfService(platform: Platform, boot: string) {
   const artifacts = createArtifacts({
     database,
     blobs,
+    intake: { isSame: async (a, b) => isSameJson(a, b) },
     hierarchy: mlHierarchy,
     now,
     newId,

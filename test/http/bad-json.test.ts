@@ -85,12 +85,12 @@ describe.each(routes)('%s %s', (method, url) => {
     expect(problem.detail).toMatch(/^Duplicate key "\w+" at line 1, column \d+$/)
   })
 
-  test.each(['[', '{"a":'])('refuses 200 000 levels of %s', async (open) => {
+  test.each(['[', '{"a":'])('refuses 20 000 levels of %s', async (open) => {
     const close = open === '[' ? ']' : '}'
-    const body = `${open.repeat(200_000)}1${close.repeat(200_000)}`
+    const body = `${open.repeat(20_000)}1${close.repeat(20_000)}`
     const problem = expectProblem(await send(body), 400, 'invalid-json')
     expect(problem.detail).toContain('at most 64 levels')
-    expectProblem(await send(open.repeat(200_000)), 400, 'invalid-json')
+    expectProblem(await send(open.repeat(20_000)), 400, 'invalid-json')
   })
 
   test.each(['1e999', '-1e999', '9007199254740993', '-9007199254740993', '1'.repeat(400)])(

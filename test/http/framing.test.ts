@@ -26,6 +26,11 @@ const chunked = (...chunks: string[]) =>
 describe('bodies over the limit', () => {
   const paths = ['/api/v1/configs', '/api/v1/artifacts', '/api/v1/ml/$train', '/api/v1/ml/$predict']
 
+  const setting = (path: string) =>
+    path === '/api/v1/configs'
+      ? 'the lower of CHAPKIT_MAX_DOCUMENT and CHAPKIT_MAX_BODY sets the limit'
+      : 'CHAPKIT_MAX_BODY sets the limit'
+
   test.each(paths)(
     'are refused by their Content-Length at %s, before they are sent',
     async (path) => {
@@ -33,7 +38,7 @@ describe('bodies over the limit', () => {
       const answer = await ask(request(`POST ${path} HTTP/1.1`, headers.slice(0, 2)))
       const problem = expectProblem(answer, 413, 'payload-too-large')
       expect(problem.detail).toBe(
-        `Expected a body of at most ${limit} bytes, got more; CHAPKIT_MAX_BODY sets the limit`,
+        `Expected a body of at most ${limit} bytes, got ${limit + 1}; ${setting(path)}`,
       )
     },
   )

@@ -278,30 +278,60 @@ test('bodies that are more than memory is given for are refused, those that are 
   const head = (headers: string) =>
     `POST /api/v1/artifacts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n`
   const big = JSON.stringify({ data: { type: 'generic', content: 'x'.repeat(50_000) } })
-  const announced = await open(head('Content-Length: 60000'), '{')
-  await until('the first body counts', async () => {
+  const chunked = `${big.length.toString(16)}\r\n${big}\r\n0\r\n\r\n`
+  // What has come is held until it is answered, and what is worked on makes no room for others.
+  const held = await open(
+    'POST /held HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60002\r\n\r\n',
+    JSON.stringify('x'.repeat(60_000)),
+  )
+  await until('the first body has come', async () => {
     const answer = await send('POST', '/api/v1/artifacts', big)
     if (answer.status === 201) return false
     expectRefusal(answer, 'no room')
     return true
   })
-  const chunked = await sendRaw(
-    url,
-    request('POST /api/v1/artifacts HTTP/1.1', [
-      'Content-Type: application/json',
-      'Transfer-Encoding: chunked',
-    ]),
-    `${big.length.toString(16)}\r\n${big}\r\n0\r\n\r\n`,
-  )
-  expectRefusal(chunked[0] as never, 'no room')
+  const answers = await sendRaw(url, head('Transfer-Encoding: chunked'), chunked)
+  expectRefusal(answers[0] as never, 'no room')
   expect(await send('POST', '/api/v1/configs', config)).toMatchObject({ status: 201 })
   expect(await send('POST', '/api/v1/artifacts/$upload', big)).toMatchObject({ status: 201 })
 
-  announced.destroy()
+  held.destroy()
   await until('there is room again', async () => {
     const { status } = await send('POST', '/api/v1/artifacts', big)
     return status === 201
   })
+})
+
+test.each(['Content-Length: 60000000', 'Transfer-Encoding: chunked'])(
+  'a body holds what has come of it, not what it announces: %s',
+  async (headers) => {
+    const { open, send } = await start({ maxBodies: 100_000 })
+    for (let each = 0; each < 20; each++)
+      await open(
+        `POST /api/v1/artifacts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}\r\n\r\n1\r\n{\r\n`,
+      )
+    const big = JSON.stringify({ data: { type: 'generic', content: 'x'.repeat(50_000) } })
+    for (let round = 0; round < 3; round++)
+      expect(await send('POST', '/api/v1/artifacts', big)).toMatchObject({ status: 201 })
+  },
+)
+
+test('who sends nothing more makes room for who sends, and is told so', async () => {
+  const { open, send } = await start({ maxBodies: 100_000 })
+  const slow = await open(
+    'POST /api/v1/artifacts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90000\r\n\r\n',
+    'x'.repeat(80_000),
+  )
+  const answered = once(slow, 'data')
+  const big = JSON.stringify({ data: { type: 'generic', content: 'x'.repeat(50_000) } })
+  await until('there is room', async () => {
+    const { status } = await send('POST', '/api/v1/artifacts', big)
+    return status === 201
+  })
+  const [answer] = await answered
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 503 /)
+  expect(String(answer)).toMatch(/retry-after: 2/)
+  expect(String(answer)).toContain('which came the slowest')
 })
 
 test('a body that is larger than all may be together is taken when it comes alone', async () => {

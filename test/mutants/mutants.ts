@@ -635,6 +635,30 @@ export const mutants: Mutant[] = [
     by: '',
     test: { file: 'src/data/parquet.test.ts', name: 'times before 1970' },
   },
+  {
+    name: 'body-pace-of-its-whole-life',
+    breaks: 'who has sent much and then stands still makes room for who sends',
+    file: 'src/server/body-budget.ts',
+    text: 'return body.recent * 2 ** ((body.at - now()) / halfLifeMs)',
+    by: 'return body.recent',
+    test: { file: 'src/server/body-budget.test.ts', name: 'stands still makes room' },
+  },
+  {
+    name: 'frame-rendered-by-the-event-loop',
+    breaks: 'large frames are brought into other forms by a thread',
+    file: 'src/artifact/renderings.ts',
+    text: 'const smallBytes = 64 * 1024',
+    by: 'const smallBytes = 64 * 1024 * 1024',
+    test: { file: 'test/http/largest.test.ts', name: 'reads and writes it by threads' },
+  },
+  {
+    name: 'artifact-read-by-the-event-loop',
+    breaks: 'large artifacts are read by a thread',
+    file: 'src/artifact/intake-queue.ts',
+    text: 'const threadAbove = 64 * 1024',
+    by: 'const threadAbove = 64 * 1024 * 1024',
+    test: { file: 'test/http/largest.test.ts', name: 'reads and writes it by threads' },
+  },
 ]
 
 /** How often a text is in another. */

@@ -11,6 +11,7 @@ import { createLinks } from '../../link/links.ts'
 import { linkStore } from '../../link/store.ts'
 import { fakeClock } from '../../testing/clock.ts'
 import { createArtifacts } from '../artifacts.ts'
+import { isSameJson } from '../intake.ts'
 import { createTreeChanges } from './changes.ts'
 
 /** Trees on a database in memory, with steps of one row. `busy` says whether a job works on something. */
@@ -33,6 +34,7 @@ async function open() {
   const artifacts = createArtifacts({
     ...{ ...common, blobs, changes, hierarchy: { name: 'any', labels: {} } },
     ...{ assertFree: free, assertUnpromised: free },
+    intake: { isSame: async (a, b) => isSameJson(a, b) },
     async assertAllFree() {
       if (state.isBusy) throw new ChapkitError('conflict', 'a job works on it')
     },
