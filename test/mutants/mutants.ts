@@ -233,7 +233,7 @@ export const mutants: Mutant[] = [
     name: 'body-without-limit',
     breaks: 'a body over the limit is refused',
     file: 'src/server/app.ts',
-    text: 'bodyLimit: maxBody,',
+    text: 'bodyLimit: Math.min(maxDocument, maxBody),',
     by: 'bodyLimit: Number.MAX_SAFE_INTEGER,',
     test: { file: 'test/http/framing.test.ts', name: 'are taken up to the limit' },
   },
