@@ -281,7 +281,7 @@ test('bodies that are more than memory is given for are refused, those that are 
   const chunked = `${big.length.toString(16)}\r\n${big}\r\n0\r\n\r\n`
   // What has come is held until it is answered, and what is worked on makes no room for others.
   const held = await open(
-    'POST /held HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60002\r\n\r\n',
+    'POST /held HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60002\r\n\r\n',
     JSON.stringify('x'.repeat(60_000)),
   )
   await until('the first body has come', async () => {
@@ -308,7 +308,7 @@ test.each(['Content-Length: 60000000', 'Transfer-Encoding: chunked'])(
     const { open, send } = await start({ maxBodies: 100_000 })
     for (let each = 0; each < 20; each++)
       await open(
-        `POST /api/v1/artifacts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}\r\n\r\n1\r\n{\r\n`,
+        `POST /api/v1/artifacts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n1\r\n{\r\n`,
       )
     const big = JSON.stringify({ data: { type: 'generic', content: 'x'.repeat(50_000) } })
     for (let round = 0; round < 3; round++)
@@ -319,7 +319,7 @@ test.each(['Content-Length: 60000000', 'Transfer-Encoding: chunked'])(
 test('who sends nothing more makes room for who sends, and is told so', async () => {
   const { open, send } = await start({ maxBodies: 100_000 })
   const slow = await open(
-    'POST /api/v1/artifacts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 90000\r\n\r\n',
+    'POST /api/v1/artifacts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 90000\r\n\r\n',
     'x'.repeat(80_000),
   )
   const answered = once(slow, 'data')
