@@ -84,7 +84,8 @@ async function trained(service: TestService, data: object = counts) {
 /** The error of a training by a command, in a project of its own. */
 async function commandError(trainCommand: string, files: Record<string, string> = {}, limit = 60) {
   const project = folderWith(files)
-  const predictCommand = 'true'
+  // The script of a folder that has one.
+  const predictCommand = 'predict.sh' in files ? 'sh predict.sh {output_file}' : 'true'
   const runner = new ShellModelRunner({
     ...{ trainCommand, predictCommand, project, timeoutSeconds: limit },
   })
@@ -253,8 +254,16 @@ const cases: Case[] = [
       const long = '01K72P5N5KCRM6MD3BRE4P0779'
       await config(long, { prediction_periods: 100 })
       const csv = { 'content-type': 'text/csv' }
+      const csvUrl = `/api/v1/ml/$train?config_id=${long}`
+      const keys = ['time_period', 'location']
       return details(
         train(service, frame(['time_period', 'location'], ['2024-01'])),
+        train(
+          service,
+          frame([...keys, 'disease_cases'], ['2024-01', 'a', 1], ['2024-02', 'a', '<5']),
+        ),
+        request('POST', csvUrl, 'time_period;location\n2024-01;a\n', csv),
+        request('POST', csvUrl, 'time_period,rainfall\n2024-01,1\n2024-02,"71,5"\n', csv),
         train(service, frame(['time_period', 'location'])),
         request('POST', '/api/v1/ml/$train', { config_id: 'abc', data: counts }),
         config(configId, { prediction_periods: 'three' }),
@@ -332,6 +341,19 @@ const cases: Case[] = [
       const { service } = await commandError('true')
       const [{ artifact_id }] = (await service.request('GET', '/api/v1/jobs')).json
       const body = { artifact_id, historic: counts, future: counts }
+      const { json } = await service.request('POST', '/api/v1/ml/$predict', body)
+      return [(await service.waitForJob(json.job_id)).error ?? '']
+    },
+  },
+  {
+    title: 'The forecast is another one',
+    async cause() {
+      const { service } = await commandError('true', {
+        'predict.sh': `printf 'time_period,location,sample_0\\n2024-01,north,1\\n' > "$1"`,
+      })
+      const [{ artifact_id }] = (await service.request('GET', '/api/v1/jobs')).json
+      const future = frame(['time_period', 'location'], ['2024-01', 'north'], ['2024-02', 'north'])
+      const body = { artifact_id, historic: counts, future }
       const { json } = await service.request('POST', '/api/v1/ml/$predict', body)
       return [(await service.waitForJob(json.job_id)).error ?? '']
     },

@@ -62,6 +62,11 @@ const futureRows = {
   ],
 }
 
+const forecast = {
+  columns: [...futureRows.columns, 'sample_0'],
+  data: futureRows.data.map((row) => [...row, 1]),
+}
+
 function trainRequest(config: unknown = {}): RunRequest {
   return { kind: 'train', config, geo: null, covariates: [], frames: { data: json(cases) } }
 }
@@ -272,9 +277,12 @@ describe('what a model does wrong is said', () => {
   })
 
   test.each([
-    ['a frame as it travels', futureRows],
-    ['records', [{ time_period: '2024-03', location: 'oslo' }]],
-    ['a frame of another copy of the library', { toJson: () => futureRows }],
+    ['a frame as it travels', forecast],
+    [
+      'records',
+      futureRows.data.map(([time_period, location]) => ({ time_period, location, sample_0: 1 })),
+    ],
+    ['a frame of another copy of the library', { toJson: () => forecast }],
   ])('while %s is accepted', async (_, returned) => {
     const hosts = inlineHosts({ ...meanRunner, predict: () => returned as never })
     expect(await start(hosts, predictRequest(encodeModel(new Map()))).outcome).toMatchObject({
