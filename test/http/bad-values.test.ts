@@ -263,7 +263,7 @@ describe('ids in paths', () => {
         expect(problem.detail).toMatch(/^Invalid ULID format: /)
       }
     }
-    expectProblem(await probe.request('GET', `/api/v1/jobs/${id}`), 404, 'not-found')
+    expectProblem(await probe.request('GET', `/api/v1/jobs/${id}`), 400, 'invalid-ulid')
     expectProblem(await probe.request('GET', `/api/v1/jobs/${id}/$stream`), 400, 'invalid-ulid')
   })
 
