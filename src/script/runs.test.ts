@@ -306,7 +306,7 @@ async function startCounted(files: Readonly<Record<string, string>>, settings = 
   return { ...service, runs, logs }
 }
 
-const wellDone = `printf 'time_period,location,sample_0\\n2024-03,007,1\\n' > "$2"\n`
+const wellDone = `printf 'time_period,location,sample_0\\n2024-03,007,1\\n2024-04,007,1\\n' > "$2"\n`
 
 describe('a command that ended well', () => {
   const odd = String.raw`
