@@ -18,15 +18,16 @@ export interface Line {
 /** Cases by altitude, so that a place without a history can be forecast too: mosquitoes do not like the cold. */
 export const runner = new FunctionalModelRunner({
   config: Config,
+  // That the column is there, and holds numbers, the service has looked at: it is a required covariate.
   onValidateTrain: ({ data }) =>
-    data.has('altitude')
+    data.numbers('altitude').some(Number.isFinite)
       ? []
       : [
           {
             severity: 'error',
             code: 'altitude_missing',
             message:
-              'Expected a column altitude; POST the data to /api/v1/stations/$add-altitude to get it',
+              'Expected an altitude for at least one row; POST the data to /api/v1/stations/$add-altitude to get it',
             field: 'data.columns',
           },
         ],

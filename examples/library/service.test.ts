@@ -108,6 +108,14 @@ test('data without the altitude is refused before anything runs', async () => {
   const { id: config_id } = await client.configs.create({ name: 'a', data: {} })
   await expect(client.ml.train({ config_id, data })).rejects.toMatchObject({
     status: 422,
+    detail: expect.stringContaining('Expected the covariates `altitude` in data'),
+  })
+  const unknown = {
+    columns: [...data.columns, 'altitude'],
+    data: data.data.map((row) => [...row, null]),
+  }
+  await expect(client.ml.train({ config_id, data: unknown })).rejects.toMatchObject({
+    status: 422,
     detail: expect.stringContaining('/api/v1/stations/$add-altitude'),
   })
   expect(await client.jobs.list()).toEqual([])

@@ -338,8 +338,8 @@ export const mutants: Mutant[] = [
     name: 'environment-passed-whole',
     breaks: 'a script gets no secret of the service',
     file: 'src/script/environment.ts',
-    text: 'if (value !== undefined && (passed.test(name) || wanted.has(name))) env[name] = value',
-    by: 'if (value !== undefined) env[name] = value',
+    text: '    if (wanted.has(name) || passed.test(name) || numeric.test(name)) env[name] = value',
+    by: '    env[name] = value',
     test: { file: 'src/script/runs.test.ts', name: 'gets the environment that it needs' },
   },
   {
