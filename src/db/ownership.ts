@@ -75,13 +75,15 @@ export function takeOwnership(path: string, { boot, now }: OwnershipOptions): Ow
   const lockInode = inodeOf(lockFile) ?? ''
   const loss = Promise.withResolvers<OwnershipLostError>()
   let lost: OwnershipLostError | undefined
-  let held: { handle: Handle; inode: string; look: NodeJS.Timeout } | undefined
+  let held:
+    | { handle: Handle; owner: BetterSqlite.Statement; inode: string; look: NodeJS.Timeout }
+    | undefined
 
   function findLoss(): string | undefined {
     if (!held) return undefined
     if (inodeOf(file) !== held.inode)
       return `The database ${file} was removed or replaced while the service was using it`
-    const owner = held.handle.prepare('SELECT * FROM owner').get() as Owner | undefined
+    const owner = held.owner.get() as Owner | undefined
     if (owner?.boot === boot) return undefined
     const who = owner ? ` (${describeOwner(owner)})` : ''
     return `Another chapkit service${who} has taken over the database ${file}`
@@ -140,7 +142,8 @@ export function takeOwnership(path: string, { boot, now }: OwnershipOptions): Ow
           if (!(error instanceof OwnershipLostError)) return
         }
       }, lookMs).unref()
-      held = { handle, inode, look }
+      // Asked at every commit.
+      held = { handle, owner: handle.prepare('SELECT * FROM owner'), inode, look }
     },
 
     leave() {
