@@ -8,7 +8,7 @@ import type { ServiceOptions } from './service.ts'
 
 /** What keeps the service registered; null where it shall not be, or where nobody said with whom. */
 export function openRegistration(
-  { spec, settings, platform: { now, random }, logger }: ServiceOptions,
+  { spec, settings, platform: { now, serviceTime, random }, logger }: ServiceOptions,
   info: ServiceInfo | MLServiceInfo,
 ): Registration | null {
   const { orchestratorUrl, registrationKey: key } = settings
@@ -18,7 +18,7 @@ export function openRegistration(
     ...{ id: info.id, info: { ...info } },
   })
   const { keepaliveMs } = spec.registration
-  return createRegistration({ client, keepaliveMs, log: logger, now, random })
+  return createRegistration({ client, keepaliveMs, log: logger, now: serviceTime, random })
 }
 
 /** Registers a service that listens, where that is wanted; says in the log why not, and what an orchestrator will not reach. */

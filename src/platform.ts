@@ -8,6 +8,7 @@ import { memoryBlobs } from './blob/memory.ts'
 import type { Database } from './db/database.ts'
 import { migrate } from './db/migrate.ts'
 import { takeOwnership } from './db/ownership.ts'
+import { openServiceTime } from './db/service-time.ts'
 import { openSqlite } from './db/sqlite.ts'
 import { embeddedEngine } from './engine/embedded.ts'
 import type { Engine } from './engine/engine.ts'
@@ -21,7 +22,10 @@ export interface Platform extends AsyncDisposable {
   database: Database
   blobStore: BlobStore
   engine: Engine
+  /** The clock on the wall: for times that people read. It may be wrong, and set. */
   now: Clock
+  /** The clock of the data: for what is due in so long, or kept for so long. It is never set. */
+  serviceTime: Clock
   newId: () => string
   /** Random and unguessable: tokens of claims, names of starts. */
   newToken: () => string
@@ -44,6 +48,8 @@ export interface Platform extends AsyncDisposable {
 export interface PlatformOptions {
   /** @default Date.now */
   now?: Clock
+  /** Milliseconds on a clock that is never set. @default performance.now */
+  monotonic?: (() => number) | undefined
   /** Told of what happens in the database. */
   observe?: Observe | undefined
 }
@@ -51,14 +57,13 @@ export interface PlatformOptions {
 /** Opens database, blobs and engine as the settings say. The only place that chooses drivers. */
 export async function openPlatform(
   settings: Settings,
-  { now = Date.now, observe }: PlatformOptions = {},
+  { now = Date.now, monotonic, observe }: PlatformOptions = {},
 ): Promise<Platform> {
   const file = databaseFile(settings)
   const newToken: () => string = randomUUID
   const boot = newToken()
   const shared = {
     boot,
-    engine: embeddedEngine({ now }),
     now,
     newId: createIds(now),
     newToken,
@@ -67,9 +72,13 @@ export async function openPlatform(
   if (file === ':memory:') {
     const database = openSqlite(file, { observe })
     await migrate(database)
-    const blobStore = memoryBlobs({ now })
+    const clock = await openServiceTime(database, { monotonic })
+    const blobStore = memoryBlobs({ now: clock.now })
+    const engine = embeddedEngine({ now: clock.now })
     return {
       ...shared,
+      serviceTime: clock.now,
+      engine,
       database,
       blobStore,
       scratch: join(settings.tempDir ?? tmpdir(), `chapkit-${shared.newToken()}`),
@@ -78,8 +87,9 @@ export async function openPlatform(
       lost: new Promise<never>(() => {}),
       announce: async () => {},
       [Symbol.asyncDispose]: async () => {
-        await shared.engine.close()
+        await engine.close()
         await blobStore.close()
+        await clock.close()
         await database.close()
       },
     }
@@ -93,10 +103,14 @@ export async function openPlatform(
     try {
       await migrate(database)
       database.claim()
-      const blobStore = await openFileBlobs({ folder: blobFolder(file), now })
+      const clock = await openServiceTime(database, { monotonic })
+      const blobStore = await openFileBlobs({ folder: blobFolder(file), now: clock.now })
+      const engine = embeddedEngine({ now: clock.now })
       await blobStore.clean()
       return {
         ...shared,
+        serviceTime: clock.now,
+        engine,
         database,
         blobStore,
         scratch: scratchFolder(file, settings.tempDir),
@@ -105,8 +119,9 @@ export async function openPlatform(
         lost: ownership.lost,
         announce: database.announce,
         [Symbol.asyncDispose]: async () => {
-          await shared.engine.close()
+          await engine.close()
           await blobStore.close()
+          await clock.close()
           await database.close()
           ownership.release()
         },

@@ -83,7 +83,7 @@ export interface RunningService {
 /** Builds every slice from the platform and starts them. Read top to bottom: this is the dependency graph. */
 export async function createService(options: ServiceOptions): Promise<RunningService> {
   const { spec, keys, settings, platform, monitor, logger } = options
-  const { database, blobStore, engine, now, newId, newToken } = platform
+  const { database, blobStore, engine, now, serviceTime, newId, newToken } = platform
   const { prefixes } = spec
   const { publicUrl } = settings
   const observe = monitor?.observe
@@ -98,13 +98,14 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     warn: (fields, message) => logger.warn(fields, message),
   })
 
-  const blobs = createBlobs({ database, store: blobStore, now, observe })
-  const idempotency = createIdempotency({ database, now })
+  const blobs = createBlobs({ database, store: blobStore, now: serviceTime, observe })
+  const idempotency = createIdempotency({ database, now: serviceTime })
   const jobs = createJobs({
     database,
     blobs,
     engine,
     now,
+    serviceTime,
     newId,
     boot: platform.boot,
     retentionMs: settings.jobRetentionMs,
@@ -257,7 +258,8 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       ? workshop.modelRuns({
           scripts: spec.runner.scripts,
           root: projectOf(spec, spec.runner.scripts.project),
-          ...{ artifacts, version, now, newId },
+          ...{ artifacts, version, newId },
+          clocks: { now, serviceTime },
           covariates: info.required_covariates,
           link: links.linkTrained,
         })
@@ -273,7 +275,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       code: spec.module === null ? [] : await readCode(spec.module),
       covariates: info.required_covariates,
       version,
-      now,
+      clocks: { now, serviceTime },
       newId,
       link: links.linkTrained,
       redact: redactor(spec.module),
@@ -304,6 +306,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         spec: spec.schedules,
         work: scheduleParts.toScheduledTasks({ tasks, jobs }),
         now,
+        serviceTime,
         newId,
       },
       retentionMs: settings.jobRetentionMs,
@@ -448,7 +451,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   await schedules?.declare()
   await jobs.sweep()
   await idempotency.sweep()
-  await blobs.sweep(0)
+  await blobs.sweep('all')
   for (const hook of spec.onStartup) await hook(parts)
   await changes.resume()
   dispatcher.start()

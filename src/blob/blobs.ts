@@ -17,6 +17,8 @@ export const inlineLimit = 64 * 1024
 
 /** Hashes in one statement. */
 const hashesPerStatement = 500
+/** No date is later, and its text sorts behind all others. */
+const lastTime = Date.UTC(9999, 11, 31)
 /** Rows that a sweep looks at before everybody else has a turn. */
 const rowsPerStep = 2000
 
@@ -41,6 +43,7 @@ export type BlobOwner = `artifact:${string}` | `job:${string}` | `manifest:${str
 export interface BlobsDeps {
   database: Database
   store: BlobStore
+  /** The clock by which bytes grow old, and the store dates them; nobody sets it. */
   now: Clock
   /**
    * A row that is put again sooner is left as it is, because to change its date its bytes would be written anew: so much
@@ -232,9 +235,12 @@ export function createBlobs({
       return { size, crc32: checksum }
     },
 
-    /** Removes bytes that nothing refers to and that were last put more than `age` milliseconds ago. */
-    async sweep(age: number): Promise<void> {
-      const before = now() - age
+    /**
+     * Removes bytes that nothing refers to and that were last put more than `age` milliseconds ago; `all` of them where nobody can
+     * be about to refer to some, whatever their dates.
+     */
+    async sweep(age: number | 'all'): Promise<void> {
+      const before = age === 'all' ? lastTime : now() - age
       // Rows first: a crash in between leaves a file without a row, which the next sweep removes, never a row without bytes.
       // What a manifest is made of goes with it, in the next round.
       while ((await sweepRows(toTimestamp(before))) > 0);

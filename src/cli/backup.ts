@@ -124,7 +124,7 @@ export async function copyBlobs(
 }
 
 /** Reports that come in thousands, at most twice a second; `always` what has no successor. */
-export function paced(report: Report, now: () => number): Report {
+export function paced(report: Report, now = () => performance.now()): Report {
   let last = Number.NEGATIVE_INFINITY
   return (line, done) => {
     if (now() - last < 500) return

@@ -35,7 +35,7 @@ export function createOutput({ json = false }: { json?: boolean } = {}): Output 
       if (!json) say(`chapkit: ${text}`)
     },
     warn: (text) => say(`chapkit: warning: ${toText(text)}`),
-    progress: (title) => (json ? silent : createProgress(title, screen, Date.now)),
+    progress: (title) => (json ? silent : createProgress(title, screen, () => performance.now())),
     table: (columns, rows) => toTable(columns, rows, { title: (text) => paint('bold', text) }),
   }
 }

@@ -8,6 +8,7 @@ import { tasks } from './migrations/0004-tasks.ts'
 import { schedules } from './migrations/0005-schedules.ts'
 import { owner } from './migrations/0006-owner.ts'
 import { treeChanges } from './migrations/0007-tree-changes.ts'
+import { serviceTime } from './migrations/0008-service-time.ts'
 import type { Queries } from './tables.ts'
 
 const migrations: Record<string, Migration> = {
@@ -18,6 +19,7 @@ const migrations: Record<string, Migration> = {
   '0005-schedules': schedules,
   '0006-owner': owner,
   '0007-tree-changes': treeChanges,
+  '0008-service-time': serviceTime,
 }
 
 /** The schema changes that this program knows. */

@@ -19,6 +19,7 @@ export interface Tables {
   idempotency: IdempotencyTable
   row_count: RowCountTable
   owner: OwnerTable
+  service_time: ServiceTimeTable
   tree_change: TreeChangeTable
   tree_mark: TreeMarkTable
   /** A view: the artifacts as readers see them, with every change that is decided. */
@@ -104,6 +105,7 @@ export interface BlobTable {
   crc32: number
   /** The bytes themselves when small; null when they lie in the blob store. */
   bytes: Uint8Array | null
+  /** In service time. */
   renewed_at: string
 }
 
@@ -135,10 +137,13 @@ export interface JobTable extends Owned {
   error: string | null
   error_traceback: string | null
   priority: number
+  /** In service time. */
   run_at: string
   submitted_at: string
   started_at: string | null
   finished_at: string | null
+  /** When it ended, in service time. */
+  kept_since: string | null
 }
 
 export interface TaskTable extends Owned {
@@ -183,6 +188,10 @@ export interface ScheduleTable extends Owned {
   declared: number
   /** Slots up to this instant have been decided. */
   decided_until: string
+  /** Slots up to this instant, when they come again, are no longer caught up: they came before the schedule, or are forgotten. */
+  known_from: string
+  /** 0 for an interval from an instant that nobody chose: it goes back with a clock that is set back. */
+  anchored: number
   next_run_at: string | null
   last_run_at: string | null
   last_job_id: string | null
@@ -204,6 +213,8 @@ export interface ScheduleRunTable extends Owned {
   job_id: string | null
   reason: string | null
   decided_at: string
+  /** When it was decided, in service time. */
+  kept_since: string | null
 }
 
 export interface JobLogTable {
@@ -224,6 +235,11 @@ export interface RowCountTable {
   rows: number
 }
 
+/** One row: the clock of the data as it was last stored. */
+export interface ServiceTimeTable {
+  at: string
+}
+
 /** One row: the service that uses the database, or used it last. */
 export type OwnerTable = Owner
 
@@ -235,5 +251,6 @@ export interface IdempotencyTable {
   headers: string
   body: string
   job_id: string | null
+  /** In service time. */
   created_at: string
 }

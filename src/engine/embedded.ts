@@ -4,7 +4,7 @@ import type { Engine, Ring } from './engine.ts'
 /** setTimeout takes no longer waits. */
 const longestWait = 2 ** 31 - 1
 
-/** The engine of one process: rings go straight through, later ones by a timer. */
+/** The engine of one process: rings go straight through, later ones by a timer. `now` is the clock of their times. */
 export function embeddedEngine({ now }: { now: Clock }): Engine {
   const early: Ring[] = []
   const timers = new Set<NodeJS.Timeout>()

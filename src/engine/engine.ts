@@ -2,7 +2,7 @@
 export interface Ring {
   jobId: string
   type: string
-  /** When the job may run, in milliseconds since 1970; undefined is at once. */
+  /** When the job may run, in milliseconds of service time; undefined is at once. */
   runAt?: number
   priority?: number
 }

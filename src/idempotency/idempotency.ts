@@ -35,6 +35,7 @@ export type Remember = (tx: Queries, answered: Answered) => Promise<void>
 
 export interface IdempotencyDeps {
   database: Database
+  /** The clock by which keys grow old; nobody sets it. */
   now: Clock
 }
 

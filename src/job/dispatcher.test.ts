@@ -32,7 +32,7 @@ async function open({ handlers, around = (database) => database }: Options) {
   const errors: string[] = []
   const blobs = createBlobs({ database: own, store: memoryBlobs(), now })
   const jobs = createJobs({
-    ...{ database, blobs, engine, now, newId },
+    ...{ database, blobs, engine, now, serviceTime: now, newId },
     ...{ boot: 'boot', retentionMs: 1e9, maxQueued: 1000 },
   })
   const dispatcher = createDispatcher({
@@ -169,8 +169,8 @@ test('no job is left lying, however submits, claims and ends interleave', async 
         const submitted = []
         for (const each of steps) {
           for (let turns = 0; turns < each.turnsBefore; turns++) await turn()
-          const runAt = each.delay === 0 ? {} : { runAt: Date.now() + each.delay }
-          submitted.push(service.submit({ type: each.type, payload: each as never, ...runAt }))
+          const { type, delay: delayMs } = each
+          submitted.push(service.submit({ type, payload: each as never, delayMs }))
         }
         for (const [index, job] of (await Promise.all(submitted)).entries()) {
           const { status } = await service.ends(job.id, 3000)

@@ -185,11 +185,11 @@ export function createDispatcher({
       case 'host-died':
         return jobs.hostDied(claim, outcome.reason, withLines())
       case 'retry':
-        return jobs.handBack(claim, withLines(), now() + outcome.afterMs)
+        return jobs.handBack(claim, withLines(), outcome.afterMs)
       case 'failed-once': {
         const { afterMs, progress } = outcome
         const report = (tx: Queries) => jobs.appendReport(tx, claim, { lines: [], progress })
-        return jobs.handBack(claim, withLines(report), now() + afterMs, true)
+        return jobs.handBack(claim, withLines(report), afterMs, true)
       }
       case 'aborted':
         return jobs.handBack(claim, withLines())

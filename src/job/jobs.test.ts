@@ -42,9 +42,18 @@ async function openData() {
     await sql`create trigger job_moved after update of status on job
       begin insert into move values (old.status, new.status); end`.execute(db)
   })
-  const now = fakeClock()
-  const blobs = createBlobs({ database, store: memoryBlobs({ now }), now })
-  return { database, blobs, now, newId: createIds(now) }
+  const serviceTime = fakeClock()
+  let ahead = 0
+  /** The clock on the wall, which goes on with the other and can be set. */
+  const now = Object.assign(() => serviceTime() + ahead, {
+    advance: serviceTime.advance,
+    set: (milliseconds: number) => {
+      ahead += milliseconds
+    },
+  })
+  const store = memoryBlobs({ now: serviceTime })
+  const blobs = createBlobs({ database, store, now: serviceTime })
+  return { database, blobs, now, serviceTime, newId: createIds(now) }
 }
 
 type Data = Awaited<ReturnType<typeof openData>>
@@ -190,7 +199,7 @@ describe('submitting', () => {
 describe('claiming', () => {
   test('goes by priority, then by age, and waits for the time of a job', async () => {
     const { submit, claim, jobs, now, engine } = await open()
-    const late = await submit({ runAt: now() + 1000, priority: 9 })
+    const late = await submit({ delayMs: 1000, priority: 9 })
     expect(engine.rings.at(-1)).toMatchObject({ runAt: now() + 1000 })
     const first = await submit()
     const second = await submit()
@@ -287,7 +296,7 @@ describe('ending', () => {
     const { id } = await submit()
     const held = await claim()
     await jobs.report(held, { fraction: 0.5, message: 'half' }, [])
-    await jobs.handBack(held, undefined, now() + 2000)
+    await jobs.handBack(held, undefined, 2000)
     expect(await jobs.get(id)).toMatchObject({ status: 'pending', progress: null })
     expect(engine.rings.at(-1)).toMatchObject({ jobId: id, runAt: now() + 2000 })
     expect(await jobs.claim('train', 'early')).toBeUndefined()
@@ -441,9 +450,9 @@ describe('starting on what another start left', () => {
     const { submit, now, restart } = await open()
     await submit()
     await submit()
-    await submit({ runAt: now() + 60_000 })
-    await submit({ runAt: now() + 3_600_000 })
-    await submit({ type: 'predict', runAt: now() + 5000 })
+    await submit({ delayMs: 60_000 })
+    await submit({ delayMs: 3_600_000 })
+    await submit({ type: 'predict', delayMs: 5000 })
     const { jobs, engine } = restart()
     await jobs.takeOver()
     const times = engine.rings.map(({ type, runAt }) => [type, (runAt ?? 0) - now()])
@@ -575,7 +584,11 @@ interface ModelJob {
   cancel: boolean
   hostDeaths: number
   serviceDeaths: number
+  /** On the wall. */
   finishedAt: number
+  /** In service time. */
+  startedAt: number
+  endedAt: number
   results: number
 }
 
@@ -591,6 +604,8 @@ interface Real {
 }
 
 const maxQueued = 4
+/** What a clock is set by: a correction, an hour, ten years. */
+const leaps = [300, -300, 3_600_000, -3_600_000, 3650 * dayMs, -3650 * dayMs]
 const active = (model: Model) => model.jobs.filter(({ status }) => status === 'running')
 
 type Command = fc.AsyncCommand<Model, Real>
@@ -604,9 +619,14 @@ const submitCommand = (type: string, priority: number, delay: number) =>
   command(`submit ${type} priority ${priority} in ${delay}`, async (model, { data, service }) => {
     const waiting = model.jobs.filter((job) => job.status === 'pending' && job.type === type)
     const id = data.newId()
-    const runAt = data.now() + delay
+    const runAt = data.serviceTime() + delay
     const input = await data.blobs.stage(Buffer.from(`input of ${type}`))
-    const submitting = submitTo(service.jobs, id, { type, priority, runAt, blobs: [input] })
+    const submitting = submitTo(service.jobs, id, {
+      type,
+      priority,
+      delayMs: delay,
+      blobs: [input],
+    })
     if (waiting.length >= maxQueued) {
       await expect(submitting).rejects.toThrow(isCode('too-many-requests'))
       return
@@ -614,7 +634,7 @@ const submitCommand = (type: string, priority: number, delay: number) =>
     await submitting
     model.jobs.push({
       ...{ id, type, status: 'pending', priority, runAt, attempt: 0, token: null, cancel: false },
-      ...{ hostDeaths: 0, serviceDeaths: 0, finishedAt: 0, results: 0 },
+      ...{ hostDeaths: 0, serviceDeaths: 0, finishedAt: 0, startedAt: 0, endedAt: 0, results: 0 },
     })
   })
 
@@ -622,13 +642,16 @@ const claimCommand = (type: string) =>
   command(`claim ${type}`, async (model, real) => {
     const { data, service } = real
     const [expected] = model.jobs
-      .filter((job) => job.status === 'pending' && job.type === type && job.runAt <= data.now())
-      .sort((a, b) => b.priority - a.priority || (a.id < b.id ? -1 : 1))
+      .filter((job) => job.status === 'pending' && job.type === type)
+      .filter((job) => job.runAt <= data.serviceTime())
+      // In the order of submits, where they are equal.
+      .sort((a, b) => b.priority - a.priority)
     const token = service.newToken()
     const claim = await service.jobs.claim(type, token)
     expect(claim?.id).toBe(expected?.id)
     if (!claim || !expected) return
-    Object.assign(expected, { status: 'running', attempt: expected.attempt + 1, token })
+    const startedAt = data.serviceTime()
+    Object.assign(expected, { status: 'running', attempt: expected.attempt + 1, token, startedAt })
     expect(claim.attempt).toBe(expected.attempt)
     real.claims.push(claim)
   })
@@ -637,23 +660,30 @@ const claimCommand = (type: string) =>
 const endCommand = (
   name: string,
   which: number,
-  say: (jobs: Jobs, claim: Claim, now: number) => Promise<void>,
+  say: (jobs: Jobs, claim: Claim) => Promise<void>,
   expected: (job: ModelJob, now: number) => void,
 ) =>
   command(`${name} #${which}`, async (model, { data, service, claims }) => {
     const claim = claims[which % claims.length]
     if (!claim) return
     const job = model.jobs.find(({ id, token }) => id === claim.id && token === claim.token)
-    const saying = say(service.jobs, claim, data.now())
+    const saying = say(service.jobs, claim)
     if (!job) {
       await expect(saying).rejects.toSatisfy(isStaleClaim)
       return
     }
     await saying
-    expected(job, data.now())
+    expected(job, data.serviceTime())
     if (job.status !== 'running') job.token = null
-    if (isFinal(job.status)) job.finishedAt = data.now()
+    if (!isFinal(job.status)) return
+    end(job, data)
+    const { started_at, finished_at } = await service.jobs.get(job.id)
+    const seconds = (Date.parse(finished_at!) - Date.parse(started_at!)) / 1000
+    expect(Math.abs(seconds - (job.endedAt - job.startedAt) / 1000)).toBeLessThan(1)
   })
+
+const end = (job: ModelJob, { now, serviceTime }: Data) =>
+  Object.assign(job, { finishedAt: now(), endedAt: serviceTime() })
 
 const back = (job: ModelJob) => {
   job.status = job.cancel ? 'canceled' : 'pending'
@@ -692,7 +722,7 @@ const commands = [
     endCommand(
       'retry later',
       which,
-      (jobs, claim, now) => jobs.handBack(claim, undefined, now + 300),
+      (jobs, claim) => jobs.handBack(claim, undefined, 300),
       (job, now) => {
         back(job)
         if (job.status === 'pending') job.runAt = now + 300
@@ -727,8 +757,7 @@ const commands = [
       if (isFinal(job.status)) return expect(canceling).rejects.toThrow(isCode('conflict'))
       await canceling
       job.cancel = true
-      if (job.status === 'pending')
-        Object.assign(job, { status: 'canceled', finishedAt: data.now() })
+      if (job.status === 'pending') end(Object.assign(job, { status: 'canceled' }), data)
     }),
   ),
   fc.nat(20).map((which) =>
@@ -753,10 +782,10 @@ const commands = [
       const expected = { resumed: 0, givenUp: 0 }
       for (const job of active(model)) {
         job.token = null
-        if (job.cancel) Object.assign(job, { status: 'canceled', finishedAt: real.data.now() })
+        if (job.cancel) end(Object.assign(job, { status: 'canceled' }), real.data)
         else if (++job.serviceDeaths >= maximumServiceDeaths) {
           expected.givenUp++
-          Object.assign(job, { status: 'failed', finishedAt: real.data.now() })
+          end(Object.assign(job, { status: 'failed' }), real.data)
         } else {
           expected.resumed++
           job.status = 'pending'
@@ -770,10 +799,15 @@ const commands = [
       data.now.advance(milliseconds)
     }),
   ),
+  fc.constantFrom(...leaps).map((milliseconds) =>
+    command(`the clock is set by ${milliseconds} ms`, async (_model, { data }) => {
+      data.now.set(milliseconds)
+    }),
+  ),
   fc.constant(
     command('sweep', async (model, { data, service }) => {
-      const isOld = ({ status, finishedAt }: ModelJob) =>
-        isFinal(status) && finishedAt < data.now() - 30 * dayMs
+      const isOld = ({ status, endedAt }: ModelJob) =>
+        isFinal(status) && endedAt < data.serviceTime() - 30 * dayMs
       expect(await service.jobs.sweep()).toBe(model.jobs.filter(isOld).length)
       model.jobs = model.jobs.filter((job) => !isOld(job))
     }),
@@ -890,7 +924,7 @@ describe('whatever happens', () => {
       })),
     ).toEqual(
       model.jobs
-        .map(({ type, priority, results: _, finishedAt, ...job }) => ({
+        .map(({ type, priority, results: _, finishedAt, startedAt, endedAt, ...job }) => ({
           ...job,
           finishedAt: isFinal(job.status) ? toTimestamp(finishedAt) : null,
         }))
@@ -1094,7 +1128,7 @@ describe('an observer', () => {
     const { jobs, submit, claim, now, told } = await observed()
     await submit()
     const run = await claim()
-    now.advance(-60_000)
+    now.set(-60_000)
     await jobs.complete(run, async () => {})
     expect(told().at(-1)).toEqual({ kind: 'run.ended', type, state: 'completed', seconds: 0 })
   })

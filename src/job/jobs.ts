@@ -24,6 +24,9 @@ export const maximumHostDeaths = 3
 /** Deaths of the whole service under a running job: more generous, but no job holds a service in a crash loop. */
 export const maximumServiceDeaths = 20
 
+/** How far a clock has to be set to be noticed, in milliseconds. */
+const noticedMs = 1000
+
 /** Rows that one commit removes at most. */
 const rowsPerCommit = 500
 
@@ -32,6 +35,8 @@ export interface JobsDeps {
   blobs: Blobs
   engine: Engine
   now: Clock
+  /** What is due in so long, or kept for so long, is measured by this clock: nobody sets it. */
+  serviceTime: Clock
   newId: () => string
   /** This start of the service. */
   boot: string
@@ -50,7 +55,8 @@ export interface NewJob {
   artifactId: string | null
   /** Inputs to keep for the job. */
   blobs: StagedBlob[]
-  runAt?: number
+  /** How long it waits at least, in milliseconds. @default 0 */
+  delayMs?: number
   priority?: number
 }
 
@@ -66,15 +72,18 @@ export interface Claim {
   artifactId: string | null
   /** The last line of the log that earlier runs wrote. */
   lastSeq: number
+  /** When it was claimed, in service time. */
+  since: number
 }
 
 export type Jobs = ReturnType<typeof createJobs>
 
 /** Durable jobs: rows that outlive the process, and the rules by which they are run, exactly one result each. */
 export function createJobs(deps: JobsDeps) {
-  const { database, blobs, engine, now, newId, boot, retentionMs, maxQueued, observe } = deps
+  const { database, blobs, engine, now, serviceTime, newId, boot, retentionMs, maxQueued } = deps
+  const { observe } = deps
   const watch = createJobWatch()
-  const pace = createQueuePace(now)
+  const pace = createQueuePace(serviceTime)
   // Told at once when a running job is to stop; the flag in its row is what lasts.
   const running = new Map<string, AbortController>()
 
@@ -99,11 +108,10 @@ export function createJobs(deps: JobsDeps) {
     decide: (row: JobRow) => Partial<JobRow>,
     along?: (tx: Queries) => Promise<void>,
   ) {
-    let startedAt: string | null = null
+    const ranMs = serviceTime() - claim.since
     const changes = await database.write(async (tx) => {
       const row = await store.find(tx, claim.id)
-      const decided = row && decide(row)
-      startedAt = row?.started_at ?? null
+      const decided = row && corrected(row, decide(row), ranMs)
       if (!decided || !(await store.updateClaimed(tx, claim, decided))) throw staleClaim(claim)
       await along?.(tx)
       if (decided.status !== 'pending') await blobs.release(tx, `job:${claim.id}`)
@@ -114,7 +122,7 @@ export function createJobs(deps: JobsDeps) {
       kind: 'run.ended',
       type: claim.type,
       state: changes.status as RunEnd,
-      seconds: startedAt === null ? 0 : secondsSince(startedAt),
+      seconds: ranMs / 1000,
     })
     if (changes.status === 'pending') {
       const { run_at } = changes
@@ -139,14 +147,21 @@ export function createJobs(deps: JobsDeps) {
           ...changes,
         }
 
-  /** A clock that was set back makes no time negative. */
-  const secondsSince = (time: string) => Math.max(0, now() - Date.parse(time)) / 1000
-
   const finished = (status: 'completed' | 'failed' | 'canceled'): Partial<JobRow> => ({
     status,
     token: null,
     finished_at: toTimestamp(now()),
+    kept_since: toTimestamp(serviceTime()),
   })
+
+  /** A clock that was set during a run is right now, if ever: the start is told by it, too. */
+  function corrected(row: JobRow, changes: Partial<JobRow>, ranMs: number): Partial<JobRow> {
+    const { finished_at } = changes
+    if (typeof finished_at !== 'string' || row.started_at === null) return changes
+    const began = Date.parse(finished_at) - ranMs
+    if (Math.abs(began - Date.parse(row.started_at)) < noticedMs) return changes
+    return { ...changes, started_at: toTimestamp(began) }
+  }
 
   /** Cancels a job as part of a larger write, after whose commit it has to be told of. Throws 404, and 409 for one that has ended. */
   async function cancelIn(tx: Queries, id: string): Promise<JobRecord> {
@@ -193,7 +208,6 @@ export function createJobs(deps: JobsDeps) {
   /** Stores a job as part of a larger write, after whose commit it has to be announced. */
   async function add(tx: Queries, job: NewJob): Promise<JobRecord> {
     await assertRoom(tx, job.type)
-    const at = toTimestamp(now())
     const row: JobRow = {
       id: job.id,
       type: job.type,
@@ -212,10 +226,11 @@ export function createJobs(deps: JobsDeps) {
       error: null,
       error_traceback: null,
       priority: job.priority ?? 0,
-      run_at: job.runAt === undefined ? at : toTimestamp(job.runAt),
-      submitted_at: at,
+      run_at: toTimestamp(serviceTime() + (job.delayMs ?? 0)),
+      submitted_at: toTimestamp(now()),
       started_at: null,
       finished_at: null,
+      kept_since: null,
     }
     await blobs.keep(tx, `job:${job.id}`, job.blobs)
     await store.insert(tx, row)
@@ -223,8 +238,9 @@ export function createJobs(deps: JobsDeps) {
   }
 
   /** Says that a job has been committed: it runs when its time has come. */
-  function announce({ id, type, runAt }: Pick<NewJob, 'id' | 'type' | 'runAt'>): void {
+  function announce({ id, type, delayMs }: Pick<NewJob, 'id' | 'type' | 'delayMs'>): void {
     observe?.({ kind: 'job.submitted', type })
+    const runAt = delayMs === undefined ? undefined : serviceTime() + delayMs
     engine.notify({ jobId: id, type, ...(runAt !== undefined && { runAt }) })
   }
 
@@ -392,12 +408,12 @@ export function createJobs(deps: JobsDeps) {
       controller = new AbortController(),
     ): Promise<Claim | undefined> {
       // A look costs less than a transaction, and mostly there is nothing. What comes later rings again.
-      if (!(await store.hasDue(database.read, type, toTimestamp(now())))) return undefined
+      if (!(await store.hasDue(database.read, type, toTimestamp(serviceTime())))) return undefined
       let id = ''
       const writing = database.write(
         async (tx) => {
-          const at = toTimestamp(now())
-          const row = await store.nextPending(tx, type, at)
+          const since = serviceTime()
+          const row = await store.nextPending(tx, type, toTimestamp(since))
           if (!row) return undefined
           const attempt = row.attempt + 1
           id = row.id
@@ -407,7 +423,7 @@ export function createJobs(deps: JobsDeps) {
             token,
             boot,
             attempt,
-            started_at: at,
+            started_at: toTimestamp(now()),
             progress: null,
           })
           const claim: Claim = {
@@ -419,6 +435,7 @@ export function createJobs(deps: JobsDeps) {
             payload: JSON.parse(row.payload) as Json,
             artifactId: row.artifact_id,
             lastSeq: attempt === 1 ? 0 : await store.lastSeq(tx, row.id),
+            since,
           }
           return { claim, mayRunSince: row.run_at }
         },
@@ -432,7 +449,8 @@ export function createJobs(deps: JobsDeps) {
       const { claim, mayRunSince } = taken
       watch.changed(id)
       pace.note(type)
-      const waitedSeconds = claim.attempt === 1 ? secondsSince(mayRunSince) : null
+      const waitedSeconds =
+        claim.attempt === 1 ? (claim.since - Date.parse(mayRunSince)) / 1000 : null
       observe?.({ kind: 'job.started', type, waitedSeconds })
       return claim
     },
@@ -457,20 +475,20 @@ export function createJobs(deps: JobsDeps) {
       settle(claim, () => ({ ...finished('failed'), error, error_traceback: traceback }), along),
 
     /**
-     * Gives a job back whose run was stopped: it runs again from the start, not before `runAt`, or is canceled when that was
+     * Gives a job back whose run was stopped: it runs again from the start, not before `afterMs` have passed, or is canceled when that was
      * asked for. A run that `hasFailed` is counted.
      */
     handBack: (
       claim: Claim,
       along?: (tx: Queries) => Promise<void>,
-      runAt?: number,
+      afterMs?: number,
       hasFailed = false,
     ): Promise<void> =>
       settle(
         claim,
         (row) =>
           again(row, {
-            ...(runAt !== undefined && { run_at: toTimestamp(runAt) }),
+            ...(afterMs !== undefined && { run_at: toTimestamp(serviceTime() + afterMs) }),
             ...(hasFailed && { failures: row.failures + 1 }),
           }),
         along,
@@ -554,7 +572,7 @@ export function createJobs(deps: JobsDeps) {
       if (observe) outcome.dropped.forEach(observe)
       for (const { type, id, run_at } of await store.pendingTimes(
         database.read,
-        toTimestamp(now()),
+        toTimestamp(serviceTime()),
       )) {
         engine.notify({ jobId: id, type, runAt: Date.parse(run_at) })
       }
@@ -562,11 +580,12 @@ export function createJobs(deps: JobsDeps) {
       return { resumed, givenUp }
     },
 
-    /** Forgets finished jobs that are older than the retention. */
+    /** Forgets jobs that ended longer ago than the retention, in service time. */
     async sweep(): Promise<number> {
       let removed = 0
       for (;;) {
-        const ids = await store.finishedBefore(database.read, toTimestamp(now() - retentionMs), 200)
+        const before = toTimestamp(serviceTime() - retentionMs)
+        const ids = await store.endedBefore(database.read, before, 200)
         if (ids.length === 0) return removed
         await forget(ids)
         removed += ids.length

@@ -69,28 +69,28 @@ export const jobStore = {
       .execute(),
 
   /** Whether a job of a type may run. */
-  hasDue: async (db: Queries, type: string, now: string): Promise<boolean> => {
+  hasDue: async (db: Queries, type: string, serviceTime: string): Promise<boolean> => {
     const row = await db
       .selectFrom('job')
       .select('id')
       .where('status', '=', pending)
       .where('type', '=', type)
-      .where('run_at', '<=', now)
+      .where('run_at', '<=', serviceTime)
       .limit(1)
       .executeTakeFirst()
     return row !== undefined
   },
 
-  /** The next job of a type that may run: by priority, then by age. */
-  nextPending: (db: Queries, type: string, now: string): Promise<JobRow | undefined> =>
+  /** The next job of a type that may run: by priority, then in the order of submits, which no clock tells. */
+  nextPending: (db: Queries, type: string, serviceTime: string): Promise<JobRow | undefined> =>
     db
       .selectFrom('job')
       .selectAll()
       .where('status', '=', pending)
       .where('type', '=', type)
-      .where('run_at', '<=', now)
+      .where('run_at', '<=', serviceTime)
       .orderBy('priority', 'desc')
-      .orderBy('id')
+      .orderBy(sql`rowid`)
       .limit(1)
       .executeTakeFirst(),
 
@@ -124,7 +124,7 @@ export const jobStore = {
       .execute(),
 
   /** When pending jobs may run, by type: once for all that may already, and every later time. */
-  pendingTimes: async (db: Queries, now: string) => {
+  pendingTimes: async (db: Queries, serviceTime: string) => {
     const waiting = db
       .selectFrom('job')
       .select(({ fn }) => [
@@ -133,8 +133,11 @@ export const jobStore = {
         fn.min<string>('id').as('id'),
       ])
       .where('status', '=', pending)
-    const due = await waiting.where('run_at', '<=', now).groupBy('type').execute()
-    const later = await waiting.where('run_at', '>', now).groupBy(['type', 'run_at']).execute()
+    const due = await waiting.where('run_at', '<=', serviceTime).groupBy('type').execute()
+    const later = await waiting
+      .where('run_at', '>', serviceTime)
+      .groupBy(['type', 'run_at'])
+      .execute()
     return [...due, ...later]
   },
 
@@ -196,12 +199,13 @@ export const jobStore = {
     await db.deleteFrom('job').where('tenant', '=', '').where('id', '=', id).execute()
   },
 
-  finishedBefore: async (db: Queries, before: string, limit: number): Promise<string[]> => {
+  /** Jobs that ended before, in service time. */
+  endedBefore: async (db: Queries, before: string, limit: number): Promise<string[]> => {
     const rows = await db
       .selectFrom('job')
       .select('id')
       // Only jobs that have ended have this; the index over it is all that is needed.
-      .where('finished_at', '<', before)
+      .where('kept_since', '<', before)
       .limit(limit)
       .execute()
     return rows.map((row) => row.id)

@@ -20,13 +20,20 @@ export function parseUlid(raw: string): string {
   throw new ChapkitError('invalid-ulid', `Invalid ULID format: ${raw.slice(0, 100)}`)
 }
 
+/** What the 48 bits of a ULID's time hold. */
+const latestMs = 2 ** 48 - 1
+
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 /** The last four characters of an id, which count on within a millisecond. */
 const tails = 32 ** 4
 
+/** A clock that steps back no further is only corrected, in milliseconds; otherwise it was wrong before, and is set. */
+const correctedMs = 1000
+
 /**
- * A source of ULIDs that grow strictly, also within one millisecond and when the clock steps back.
- * `now` is milliseconds since 1970. Every request takes one: within a millisecond only their ends are made anew.
+ * A source of ULIDs that grow strictly, also within one millisecond and when the clock is corrected a little. When it is set back,
+ * they begin anew with it: their time is when they were made, as far as the clock knows. `now` is milliseconds since 1970. Every
+ * request takes one: within a millisecond only their ends are made anew.
  */
 export function createIds(now: () => number): () => string {
   const random = pooledRandom()
@@ -43,8 +50,8 @@ export function createIds(now: () => number): () => string {
   }
 
   return () => {
-    const at = now()
-    if (at > last) begin(at)
+    const at = Math.min(Math.max(0, now()), latestMs)
+    if (at > last || at < last - correctedMs) begin(at)
     // Counted out, the ids of this millisecond go on in the next.
     else if (++tail === tails) begin(last + 1)
     return head + pairs[tail >> 10] + pairs[tail & 1023]

@@ -11,7 +11,7 @@ import type { Blobs } from '../blob/blobs.ts'
 import type { Queries } from '../db/tables.ts'
 import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
 import type { Claim } from '../job/jobs.ts'
-import type { Clock } from '../kernel/clock.ts'
+import type { Clocks } from '../kernel/clock.ts'
 import type { CodeFile } from './code.ts'
 import { atHorizon, toHorizonLineage } from './horizon.ts'
 import type { PredictPayload, TrainPayload } from './ml.ts'
@@ -27,7 +27,7 @@ export interface RunsDeps {
   code: readonly CodeFile[]
   covariates: readonly string[]
   version: string
-  now: Clock
+  clocks: Clocks
   newId: () => string
   /** Links a trained model to its config, in the transaction that stores it. */
   link: (tx: Queries, configId: string, artifactId: string) => Promise<void>
@@ -59,7 +59,7 @@ interface TrainingLineage {
 
 /** How train and predict jobs are run: inputs by hash into a model host, result and final state in one commit. */
 export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHandler } {
-  const { artifacts, blobs, hosts, code, covariates, version, now, newId, link, redact } = deps
+  const { artifacts, blobs, hosts, code, covariates, version, clocks, newId, link, redact } = deps
 
   async function readJson(hash: string | null): Promise<unknown> {
     return hash === null ? null : JSON.parse(Buffer.from(await blobs.read(hash)).toString())
@@ -73,9 +73,9 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     return { status: 'failed', error: redact(error), traceback: traceback && redact(traceback) }
   }
 
-  const metadata = (configId: string, startedAt: number) => ({
+  const metadata = (configId: string, since: number) => ({
     status: 'success',
-    ...runTimes(configId, startedAt, now),
+    ...runTimes(configId, since, clocks),
     exit_code: null,
     stdout: null,
     stderr: null,
@@ -94,7 +94,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
 
   async function train(claim: Claim, context: JobContext): Promise<JobOutcome> {
     const payload = claim.payload as unknown as TrainPayload
-    const startedAt = now()
+    const since = clocks.serviceTime()
     const config = atHorizon(payload.config, payload.horizon)
     const outcome = await hosts.run(
       {
@@ -146,7 +146,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
           id,
           parentId: null,
           type: 'ml_training_workspace',
-          metadata: metadata(payload.configId, startedAt),
+          metadata: metadata(payload.configId, since),
           content,
           keeps,
           refers: [payload.data, ...(payload.geo === null ? [] : [payload.geo])],
@@ -183,7 +183,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
 
   async function predict(claim: Claim, context: JobContext): Promise<JobOutcome> {
     const payload = claim.payload as unknown as PredictPayload
-    const startedAt = now()
+    const since = clocks.serviceTime()
     const training = await getTraining(payload.trainingId)
     const config = atHorizon(training.config, payload.horizon)
     const outcome = await hosts.run(
@@ -218,7 +218,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
       ...(payload.geo !== null && { geo: payload.geo }),
     }
     const id = claim.artifactId ?? newId()
-    const shared = metadata(training.configId, startedAt)
+    const shared = metadata(training.configId, since)
     return {
       status: 'completed',
       along: async (tx) => {

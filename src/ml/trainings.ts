@@ -1,6 +1,6 @@
 import type { Artifacts } from '../artifact/artifacts.ts'
 import type { ArtifactRow } from '../artifact/store.ts'
-import { type Clock, toTimestamp } from '../kernel/clock.ts'
+import { type Clocks, toTimestamp } from '../kernel/clock.ts'
 
 /**
  * The trainings that predictions are made with: final, and not to be deleted while a job is active. Those used last are
@@ -26,13 +26,17 @@ export function createTrainings<Training>(
   }
 }
 
-/** When a run was, and with which config, as the metadata of what it made says it. */
-export function runTimes(configId: string, startedAt: number, now: Clock) {
+/**
+ * When a run was that began at `since` in service time, and with which config, as the metadata of what it made says it. By the
+ * clock as it is at the end: one that was set meanwhile was wrong at the beginning.
+ */
+export function runTimes(configId: string, since: number, { now, serviceTime }: Clocks) {
   const endedAt = now()
+  const ranMs = serviceTime() - since
   return {
     config_id: configId,
-    started_at: toTimestamp(startedAt),
+    started_at: toTimestamp(endedAt - ranMs),
     completed_at: toTimestamp(endedAt),
-    duration_seconds: Math.round((endedAt - startedAt) / 10) / 100,
+    duration_seconds: Math.round(ranMs / 10) / 100,
   }
 }

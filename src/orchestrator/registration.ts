@@ -8,6 +8,7 @@ export interface RegistrationDeps {
   client: OrchestratorClient
   keepaliveMs: number
   log: { info: Line; warn: Line }
+  /** Nobody sets it: signs of life go on while the clock of the machine jumps. */
   now: Clock
   /** From 0 to below 1. */
   random: () => number

@@ -41,8 +41,20 @@ export async function withNext(tx: Queries, row: ScheduleRow): Promise<ScheduleR
   return { ...row, next_run_at: next === undefined ? null : toTimestamp(next) }
 }
 
+/** An interval that counts from when the clock was ahead does not wait until it is there again: its steps go back, too. */
+function anchorBy(row: ScheduleRow, at: number): ScheduleRow {
+  const trigger = JSON.parse(row.timing) as Trigger
+  if (trigger.type !== 'interval' || row.anchored === 1) return row
+  const every = trigger.every * 1000
+  const ahead = Date.parse(trigger.anchor) - at
+  if (ahead <= 0) return row
+  const anchor = toTimestamp(at + ahead - Math.ceil(ahead / every) * every)
+  return { ...row, timing: JSON.stringify({ ...trigger, anchor }) }
+}
+
 /** What was counted as missed while the clock was ahead has not come yet. Slots that became jobs stay what they are. */
-export async function rewind(tx: Queries, row: ScheduleRow, at: number): Promise<ScheduleRow> {
+export async function rewind(tx: Queries, known: ScheduleRow, at: number): Promise<ScheduleRow> {
+  const row = anchorBy(known, at)
   const slots = slotsOf(row)
   for (const run of await runStore.missedBehind(tx, row.id, toTimestamp(at))) {
     const first = Date.parse(run.first_slot ?? run.slot ?? '')

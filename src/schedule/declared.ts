@@ -2,7 +2,7 @@ import type { Queries } from '../db/tables.ts'
 import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import type { Effects, ScheduleRuns } from './runs.ts'
 import type { ScheduleIn, Trigger } from './schema.ts'
-import { toRow } from './shape.ts'
+import { toAnchored, toRow } from './shape.ts'
 import type { ScheduleSpec } from './spec.ts'
 import { type ScheduleRow, scheduleStore as store } from './store.ts'
 import { parseTrigger } from './triggers.ts'
@@ -30,6 +30,7 @@ export function createDeclaredSchedules({ spec, runs, now, newId }: DeclaredSche
       task_id: task,
       parameters: each.parameters === null ? null : JSON.stringify(each.parameters),
       timing: JSON.stringify(trigger),
+      anchored: toAnchored(each.trigger, known),
       misfire: each.misfire,
       misfire_grace_seconds: each.misfireGraceSeconds,
       overlap: each.overlap,

@@ -10,7 +10,7 @@ const at = (minutes: number) => begin + minutes * minute
 const decide = (options: Partial<Parameters<typeof decideDue>[0]>) =>
   decideDue({
     ...{ slots, cursor: begin, now: at(10), misfire: 'skip', graceMs: 0, limit: 100 },
-    decided: new Set(),
+    ...{ decided: new Set(), knownFrom: begin },
     ...options,
   })
 

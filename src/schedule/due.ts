@@ -11,6 +11,8 @@ export interface DueOptions {
   graceMs: number
   /** Slots that run at most. */
   limit: number
+  /** A late slot up to here is neither run nor counted: it came before the schedule did, or what became of it is forgotten. */
+  knownFrom: number
   /** Slots behind the cursor that were decided before the clock was set back. */
   decided: ReadonlySet<number>
 }
@@ -34,10 +36,11 @@ export interface Due {
 
 /**
  * What is to become of the slots that have come since the cursor. Slots that are no later than the grace run; of the later
- * ones none, the newest or each, as the misfire policy says. No more than `limit` run: the newest.
+ * ones none, the newest or each, as the misfire policy says. No more than `limit` run: the newest. A clock that was set back comes
+ * by slots a second time: on time they run, unless they have been decided; late ones are not looked for before `knownFrom`.
  */
 export function decideDue(options: DueOptions): Due {
-  const { slots, cursor, now, misfire, graceMs, limit, decided } = options
+  const { slots, cursor, now, misfire, graceMs, limit, knownFrom, decided } = options
   const previous = (instant: number) => {
     const at = slots.upTo(instant)
     return at !== undefined && at > cursor ? at : undefined
@@ -49,6 +52,7 @@ export function decideDue(options: DueOptions): Due {
   for (let at = newest; at !== undefined; at = previous(at - 1)) {
     if (decided.has(at)) continue
     const isLate = now - at > graceMs
+    if (isLate && at <= knownFrom) break
     if ((isLate && isCaughtUp) || run.length === limit) {
       last = at
       break
@@ -60,11 +64,14 @@ export function decideDue(options: DueOptions): Due {
   return { run, missed: toMissed(options, last), cursor: newest ?? cursor }
 }
 
-function toMissed({ slots, cursor, decided }: DueOptions, last: number | undefined): Missed | null {
+function toMissed(options: DueOptions, last: number | undefined): Missed | null {
   if (last === undefined) return null
-  const { count, isMore } = slots.count(cursor, last)
-  let first = slots.after(cursor) as number
+  const { slots, now, graceMs, decided } = options
+  // Those up to `knownFrom` that are not late run, or are counted because they are too many.
+  const from = Math.max(options.cursor, Math.min(options.knownFrom, now - graceMs - 1))
+  const { count, isMore } = slots.count(from, last)
+  let first = slots.after(from) as number
   while (decided.has(first)) first = slots.after(first) as number
-  const known = [...decided].filter((at) => at <= last).length
+  const known = [...decided].filter((at) => at > from && at <= last).length
   return { first, last, count: isMore ? count : count - known, isMore }
 }

@@ -15,7 +15,15 @@ async function open(execute: (taskId: string) => void = () => {}) {
   const database = openSqlite(':memory:')
   onTestFinished(() => database.close())
   await migrate(database)
-  const now = fakeClock()
+  const serviceTime = fakeClock()
+  let ahead = 0
+  /** Goes on with the service time, and can be set. */
+  const now = Object.assign(() => serviceTime() + ahead, {
+    advance: serviceTime.advance,
+    set: (instant: string) => {
+      ahead = Date.parse(instant) - serviceTime()
+    },
+  })
   const newId = createIds(now)
   const announced: string[] = []
   const warnings: Record<string, unknown>[] = []
@@ -33,7 +41,7 @@ async function open(execute: (taskId: string) => void = () => {}) {
     findDeclared: async () => undefined,
   }
   const schedules = createSchedules({
-    ...{ database, spec: new Map(), work, now, newId, retentionMs: 7 * day },
+    ...{ database, spec: new Map(), work, now, serviceTime, newId, retentionMs: 7 * day },
     warn: (fields) => void warnings.push(fields),
     onError: (error) => void errors.push(error),
   })
@@ -135,3 +143,56 @@ test('what was decided is forgotten with the jobs', async () => {
   expect(kept.map(({ scheduled_at }) => scheduled_at)).not.toContain('2026-01-01T00:01:00.000Z')
   expect(kept.at(-1)).toMatchObject({ outcome: 'missed', count: 7 * 1440 - 3 })
 })
+
+test('an interval that nobody anchored goes on when the clock that was ahead is set right', async () => {
+  const { schedules, create, now } = await open()
+  now.set('2036-01-01T00:00:20Z')
+  const free = await create('free')
+  const anchored = await create('anchored', {
+    trigger: { type: 'interval', every: 60, anchor: '2036-01-01T00:00:20Z' },
+  })
+  now.advance(minute)
+  await schedules.tick()
+  now.set('2026-03-01T00:00:00Z')
+  await schedules.tick()
+  expect(await schedules.get(free.id)).toMatchObject({ next_run_at: '2026-03-01T00:00:20.000Z' })
+  // Whoever named an instant wants nothing before it.
+  expect(await schedules.get(anchored.id)).toMatchObject({
+    next_run_at: '2036-01-01T00:00:20.000Z',
+  })
+  now.advance(minute)
+  await schedules.tick()
+  expect(await schedules.runs(free.id, { kind: 'all' })).toContainEqual(
+    expect.objectContaining({ outcome: 'submitted', scheduled_at: '2026-03-01T00:00:20.000Z' }),
+  )
+})
+
+test.each(['once', 'all'] as const)(
+  'a clock that is at 1970 for a while brings back no slot from before the schedule, and none that is forgotten (%s)',
+  async (misfire) => {
+    const { schedules, create, now, announced, warnings } = await open()
+    const trigger = { type: 'cron' as const, expression: '0 6 * * *' }
+    const { id } = await create('daily', { trigger, misfire })
+    for (let days = 0; days < 20; days++) {
+      now.advance(day)
+      await schedules.tick()
+    }
+    expect(announced).toHaveLength(20)
+    // The first ones are forgotten by now.
+    await schedules.sweep()
+    expect((await schedules.runs(id, { kind: 'all' })).length).toBeLessThan(10)
+    const right = new Date(now()).toISOString()
+    now.set('1970-01-01T00:00:00Z')
+    await schedules.tick()
+    now.advance(minute)
+    await schedules.tick()
+    now.set(right)
+    await schedules.tick()
+    expect(announced).toHaveLength(20)
+    expect(warnings).toEqual([])
+    expect(await schedules.get(id)).toMatchObject({ next_run_at: '2026-01-21T06:00:00.000Z' })
+    now.advance(day)
+    await schedules.tick()
+    expect(announced).toHaveLength(21)
+  },
+)

@@ -5,6 +5,7 @@ import { decidedSlots, rewind, slotsOf, withNext } from './cursor.ts'
 import { decideDue, type Missed } from './due.ts'
 import { maximumCatchUp, maximumQueue } from './schema.ts'
 import {
+  type ForgottenRun,
   scheduleRunStore as runStore,
   type ScheduleRow,
   type ScheduleRunRow,
@@ -34,6 +35,7 @@ export interface Effects {
 
 export interface RunsDeps {
   now: Clock
+  serviceTime: Clock
   newId: () => string
   work: ScheduledWork
   warn: (fields: Record<string, unknown>, message: string) => void
@@ -42,7 +44,7 @@ export interface RunsDeps {
 export type ScheduleRuns = ReturnType<typeof createScheduleRuns>
 
 /** How slots become jobs. Every step is part of the write of its caller: slot, job and cursor are committed together. */
-export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
+export function createScheduleRuns({ now, serviceTime, newId, work, warn }: RunsDeps) {
   const toRun = (row: ScheduleRow, slot: number | null, of: Partial<ScheduleRunRow>) => ({
     id: newId(),
     schedule_id: row.id,
@@ -55,6 +57,7 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
     job_id: null,
     reason: null,
     decided_at: toTimestamp(now()),
+    kept_since: toTimestamp(serviceTime()),
     ...of,
   })
 
@@ -139,6 +142,7 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
     const due = decideDue({
       ...{ slots, cursor, now: at, misfire: row.misfire, limit: maximumCatchUp },
       graceMs: row.misfire_grace_seconds * 1000,
+      knownFrom: Date.parse(row.known_from),
       decided: await decidedSlots(tx, row.id, cursor, at),
     })
     const { active, queued } = await openRuns(tx, row)
@@ -218,7 +222,24 @@ export function createScheduleRuns({ now, newId, work, warn }: RunsDeps) {
 
     /** Slots that came while it was paused are not its own. */
     skipTo: async (tx: Queries, row: ScheduleRow, at: number): Promise<ScheduleRow> =>
-      withNext(tx, { ...(await rewind(tx, row, at)), decided_until: toTimestamp(at) }),
+      withNext(tx, {
+        ...(await rewind(tx, row, at)),
+        decided_until: toTimestamp(at),
+        known_from: toTimestamp(at),
+      }),
+
+    /** Forgets what became of slots. Those of an instant like theirs, if it ever comes again, are not caught up. */
+    async forget(tx: Queries, forgotten: readonly ForgottenRun[]): Promise<void> {
+      const newest = new Map<string, string>()
+      for (const { schedule_id: id, slot } of forgotten)
+        if (slot !== null && slot > (newest.get(id) ?? '')) newest.set(id, slot)
+      for (const [id, slot] of newest) await store.raiseKnownFrom(tx, id, slot)
+      if (forgotten.length > 0)
+        await runStore.removeAll(
+          tx,
+          forgotten.map(({ id }) => id),
+        )
+    },
 
     /** Executes the task now, whatever else runs. Throws as the task does. */
     async trigger(tx: Queries, row: ScheduleRow, { after }: Effects): Promise<ScheduleRunRow> {

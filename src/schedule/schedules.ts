@@ -26,6 +26,8 @@ export interface SchedulesDeps {
   spec: ReadonlyMap<string, ScheduleSpec>
   work: ScheduledTasks
   now: Clock
+  /** What became of slots is kept by this clock. */
+  serviceTime: Clock
   newId: () => string
   retentionMs: number
   warn: (fields: Record<string, unknown>, message: string) => void
@@ -38,8 +40,9 @@ export type Schedules = ReturnType<typeof createSchedules>
 
 /** Schedules: what may be stored, and that each of their slots yields one job, whatever crashes. */
 export function createSchedules(deps: SchedulesDeps) {
-  const { database, spec, work, now, newId, retentionMs, warn, onError, changed } = deps
-  const runs = createScheduleRuns({ now, newId, work, warn })
+  const { database, spec, work, now, serviceTime, newId, retentionMs, warn, onError } = deps
+  const { changed } = deps
+  const runs = createScheduleRuns({ now, serviceTime, newId, work, warn })
 
   async function getRow(id: string, db: Queries = database.read): Promise<ScheduleRow> {
     const row = await store.find(db, id)
@@ -250,8 +253,12 @@ export function createSchedules(deps: SchedulesDeps) {
 
     /** Forgets what became of slots longer ago than jobs are kept. */
     async sweep(): Promise<void> {
-      const before = toTimestamp(now() - retentionMs)
-      await inSteps(database, (tx, limit) => runStore.removeBefore(tx, before, limit))
+      const before = toTimestamp(serviceTime() - retentionMs)
+      await inSteps(database, async (tx, limit) => {
+        const forgotten = await runStore.forgettable(tx, before, limit)
+        await runs.forget(tx, forgotten)
+        return forgotten.length
+      })
     },
   }
 }

@@ -1,5 +1,5 @@
 import { toTimestamp } from '../kernel/clock.ts'
-import type { ScheduleIn, ScheduleOut, ScheduleRun, Trigger } from './schema.ts'
+import type { ScheduleIn, ScheduleOut, ScheduleRun, Trigger, TriggerIn } from './schema.ts'
 import type { ListedRunRow, ScheduleRow } from './store.ts'
 import { parseTrigger } from './triggers.ts'
 
@@ -33,6 +33,8 @@ export function toRow(input: ScheduleIn, { id, now, known }: ToRowOptions): Sche
     paused_reason: null,
     declared: known?.declared ?? 0,
     decided_until: known?.decided_until ?? at,
+    known_from: known?.known_from ?? at,
+    anchored: toAnchored(input.trigger, known),
     next_run_at: isPaused ? null : (known?.next_run_at ?? null),
     last_run_at: known?.last_run_at ?? null,
     last_job_id: known?.last_job_id ?? null,
@@ -45,6 +47,13 @@ export function toRow(input: ScheduleIn, { id, now, known }: ToRowOptions): Sche
 export function completed(input: ScheduleIn, known: ScheduleRow): ScheduleIn {
   const { tags, parameters, misfire, misfire_grace_seconds, overlap, paused } = toScheduleOut(known)
   return { ...{ tags, parameters, misfire, misfire_grace_seconds, overlap, paused }, ...input }
+}
+
+/** Whether somebody chose from when an interval counts. One that says nothing keeps what was chosen before. */
+export function toAnchored({ type, anchor }: TriggerIn, known: ScheduleRow | undefined): number {
+  if (type !== 'interval' || typeof anchor === 'string') return 1
+  const before = known && (JSON.parse(known.timing) as Trigger)
+  return before?.type === 'interval' ? (known?.anchored ?? 0) : 0
 }
 
 export function toScheduleOut(row: ScheduleRow): ScheduleOut {

@@ -4,6 +4,8 @@ import type { Queries, ScheduleRunTable, ScheduleTable } from '../db/tables.ts'
 import type { PageRequest } from '../kernel/page.ts'
 
 export type ScheduleRow = Omit<Selectable<ScheduleTable>, 'tenant' | 'created_by'>
+/** What was known of a slot that nobody asks about any more. */
+export type ForgottenRun = Pick<ScheduleRunRow, 'id' | 'slot' | 'schedule_id'>
 export type ScheduleRunRow = Omit<Selectable<ScheduleRunTable>, 'tenant' | 'created_by'>
 /** With the state of its job, which may have been deleted. */
 export type ListedRunRow = ScheduleRunRow & { job_status: string | null }
@@ -22,6 +24,8 @@ const columns = [
   'paused_reason',
   'declared',
   'decided_until',
+  'known_from',
+  'anchored',
   'next_run_at',
   'last_run_at',
   'last_job_id',
@@ -41,6 +45,7 @@ const runColumns = [
   'job_id',
   'reason',
   'decided_at',
+  'kept_since',
 ] as const
 
 /** Written into the statement rather than bound: only so is the index over open runs used. */
@@ -121,6 +126,16 @@ export const scheduleStore = {
     return rows.map(({ id }) => id)
   },
 
+  /** Slots up to an instant are no longer caught up: what became of them is forgotten. */
+  raiseKnownFrom: (db: Queries, id: string, instant: string) =>
+    db
+      .updateTable('schedule')
+      .set({ known_from: instant })
+      .where('tenant', '=', '')
+      .where('id', '=', id)
+      .where('known_from', '<', instant)
+      .execute(),
+
   /** When the next slot of any schedule comes, and whether slots wait for earlier jobs. */
   ahead: async (db: Queries): Promise<{ next: string | null; isWaiting: boolean }> => {
     const { next } = await db
@@ -167,14 +182,14 @@ export const scheduleRunStore = {
     return Number(numDeletedRows)
   },
 
-  /** Runs whose jobs may not have ended, and those that wait, in order. */
+  /** Runs whose jobs may not have ended, and those that wait, in the order in which they were decided, which no clock tells. */
   open: (db: Queries, scheduleId: string): Promise<ScheduleRunRow[]> =>
     db
       .selectFrom('schedule_run')
       .select(runColumns)
       .where('schedule_id', '=', scheduleId)
       .where('is_open', '=', open)
-      .orderBy('id')
+      .orderBy(sql`rowid`)
       .execute(),
 
   /** Slots behind an instant that have been decided, up to another one. */
@@ -240,38 +255,29 @@ export const scheduleRunStore = {
     return Number(total)
   },
 
-  /** Forgets what was decided long ago, at most `limit`, but for slots that a clock which was set back comes to again. */
-  removeBefore: async (db: Queries, before: string, limit: number): Promise<number> => {
-    const { numDeletedRows } = await db
-      .deleteFrom('schedule_run')
-      .where('id', 'in', (runs) =>
-        runs
-          .selectFrom('schedule_run as old')
-          .select('old.id')
-          .where('old.decided_at', '<', before)
-          .where('old.is_open', '=', 0)
-          .where(({ or, eb, not, exists, selectFrom }) =>
-            or([
-              eb('old.slot', 'is', null),
-              not(
-                exists(
-                  selectFrom('schedule')
-                    .select('id')
-                    .whereRef('schedule.id', '=', 'old.schedule_id'),
-                ),
-              ),
-              eb(
-                'old.slot',
-                '<=',
-                selectFrom('schedule')
-                  .select('decided_until')
-                  .whereRef('schedule.id', '=', 'old.schedule_id'),
-              ),
-            ]),
-          )
-          .limit(limit),
+  /**
+   * What was decided before, in service time, and may be forgotten: at most `limit`, and no slots that a clock which was set back
+   * comes to again.
+   */
+  forgettable: async (db: Queries, before: string, limit: number): Promise<ForgottenRun[]> =>
+    db
+      .selectFrom('schedule_run as old')
+      .leftJoin('schedule', (join) =>
+        join.on('schedule.tenant', '=', '').onRef('schedule.id', '=', 'old.schedule_id'),
       )
-      .executeTakeFirst()
-    return Number(numDeletedRows)
-  },
+      .select(['old.id', 'old.slot', 'old.schedule_id'])
+      .where('old.kept_since', '<', before)
+      .where('old.is_open', '=', 0)
+      .where(({ or, eb, ref }) =>
+        or([
+          eb('old.slot', 'is', null),
+          eb('schedule.id', 'is', null),
+          eb('old.slot', '<=', ref('schedule.decided_until')),
+        ]),
+      )
+      .limit(limit)
+      .execute(),
+
+  removeAll: (db: Queries, ids: readonly string[]) =>
+    db.deleteFrom('schedule_run').where('id', 'in', ids).execute(),
 }

@@ -6,7 +6,7 @@ import type { Blobs, StagedBlob } from '../blob/blobs.ts'
 import type { Queries } from '../db/tables.ts'
 import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
 import type { Claim } from '../job/jobs.ts'
-import type { Clock } from '../kernel/clock.ts'
+import type { Clocks } from '../kernel/clock.ts'
 import { atHorizon, toHorizonLineage } from '../ml/horizon.ts'
 import type { PredictPayload, TrainPayload } from '../ml/ml.ts'
 import { configFile, csvEntry, fileEntry } from '../ml/model-file.ts'
@@ -38,7 +38,7 @@ export interface ScriptRunsDeps {
   surroundings: Surroundings
   covariates: readonly string[]
   version: string
-  now: Clock
+  clocks: Clocks
   newId: () => string
   /** Links a trained model to its config, in the transaction that stores it. */
   link: (tx: Queries, configId: string, artifactId: string) => Promise<void>
@@ -75,7 +75,7 @@ interface Training {
 /** How train and predict jobs of a model made of commands are run: inputs as files, one process, the folder as the result. */
 export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; predict: JobHandler } {
   const { scripts, root, project, folders, worker, artifacts, blobs, covariates } = deps
-  const { now, newId, version, onError } = deps
+  const { clocks, newId, version, onError } = deps
   const workspaces = createWorkspaces({ blobs, worker })
 
   const isAdapted = Object.keys(scripts.adapters).length > 0
@@ -141,14 +141,14 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
 
   interface Frame {
     configId: string
-    startedAt: number
+    since: number
     end: FolderEnd
     status: 'success' | 'failed'
   }
 
-  const metadata = ({ configId, startedAt, end, status }: Frame) => ({
+  const metadata = ({ configId, since, end, status }: Frame) => ({
     status,
-    ...runTimes(configId, startedAt, now),
+    ...runTimes(configId, since, clocks),
     exit_code: end.exitCode,
     stdout: end.stdout,
     stderr: end.stderr,
@@ -161,7 +161,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   const train: JobHandler = (claim, context) =>
     handled(async () => {
       const payload = claim.payload as unknown as TrainPayload
-      const startedAt = now()
+      const since = clocks.serviceTime()
       context.progress({ fraction: null, message: 'copying the project' })
       // The project may be copied more than once, while it changes; the command runs once.
       const { stored, folder } = await project.use(claim.id, async (stored) => {
@@ -187,7 +187,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         const workspace = await untilStored(collect, { context, onError })
         if (!workspace) return { status: 'aborted' }
         logSkipped(workspace, context)
-        return trained({ claim, payload, startedAt, end, workspace, facts, stored })
+        return trained({ claim, payload, since, end, workspace, facts, stored })
       } finally {
         void folder.remove()
         folders.prepare('train', stored.filling)
@@ -197,7 +197,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   interface Trained {
     claim: Claim
     payload: TrainPayload
-    startedAt: number
+    since: number
     end: FolderEnd
     workspace: Workspace
     facts: FrameFacts
@@ -205,7 +205,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   }
 
   function trained(run: Trained): JobOutcome {
-    const { claim, payload, startedAt, end, workspace, facts, stored } = run
+    const { claim, payload, since, end, workspace, facts, stored } = run
     const { configId, config, horizon, geo } = payload
     const failure =
       end.failure === null
@@ -213,7 +213,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         : tell('The train command', end)
     const status = failure === null ? ('success' as const) : ('failed' as const)
     const id = claim.artifactId ?? newId()
-    const shared = metadata({ configId, startedAt, end, status })
+    const shared = metadata({ configId, since, end, status })
     const along = async (tx: Queries) => {
       await keepManifest(blobs, tx, workspace.staged.hash, workspace)
       await artifacts.insertMl(tx, {
@@ -262,7 +262,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   const predict: JobHandler = (claim, context) =>
     handled(async () => {
       const payload = claim.payload as unknown as PredictPayload
-      const startedAt = now()
+      const since = clocks.serviceTime()
       context.progress({ fraction: null, message: 'copying the workspace' })
       const training = await getTraining(payload.trainingId)
       const folder = await folders.take('predict', training.filling)
@@ -302,7 +302,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
           for (const warning of stored.output.warnings) context.log('log', `warning: ${warning}`)
         logSkipped(stored.workspace, context)
         const inputs = { historic: historic.facts, future: future.facts }
-        return predicted({ claim, payload, startedAt, end, training, inputs, ...stored })
+        return predicted({ claim, payload, since, end, training, inputs, ...stored })
       } finally {
         void folder.remove()
         folders.prepare('predict', training.filling)
@@ -339,7 +339,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   interface Predicted {
     claim: Claim
     payload: PredictPayload
-    startedAt: number
+    since: number
     end: FolderEnd
     training: Training
     workspace: Workspace
@@ -349,12 +349,12 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   }
 
   function predicted(run: Predicted): JobOutcome {
-    const { claim, payload, startedAt, end, training, workspace, output, frame, inputs } = run
+    const { claim, payload, since, end, training, workspace, output, frame, inputs } = run
     const { configId, config } = training
     const id = claim.artifactId ?? newId()
     // A folder that is gone had no result of this run, whatever was read in its place.
     const isMade = frame !== null && 'frame' in output && workspace.gone === null
-    const shared = metadata({ configId, startedAt, end, status: isMade ? 'success' : 'failed' })
+    const shared = metadata({ configId, since, end, status: isMade ? 'success' : 'failed' })
     const parts = { content: content(workspace), keeps: workspace.keeps, refers: workspace.refers }
     const type = 'ml_prediction_workspace' as const
     if (!isMade) {

@@ -124,11 +124,12 @@ describe('a start', () => {
     await start(never, async ({ parts }) => {
       const { tasks, database } = parts as never as { tasks: Tasks; database: never }
       const [task] = await tasks.list({}, { kind: 'all' })
-      const runAt = Date.now() + 1000
       const write = (
         database as { write: (step: (tx: never) => Promise<string>) => Promise<string> }
       ).write
-      jobId = await write(async (tx) => (await tasks.submit(tx, { taskId: task!.id, runAt })).jobId)
+      jobId = await write(
+        async (tx) => (await tasks.submit(tx, { taskId: task!.id, delayMs: 1000 })).jobId,
+      )
     })
     await start({}, async ({ waitForJob }) => {
       expect((await waitForJob(jobId)).error).toBe(

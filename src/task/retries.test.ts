@@ -70,7 +70,7 @@ test('each attempt follows when its time has come, and not before', async () => 
   }
   const blobs = createBlobs({ database, store: memoryBlobs(), now })
   const jobs = createJobs({
-    ...{ database, blobs, engine, now, newId },
+    ...{ database, blobs, engine, now, serviceTime: now, newId },
     ...{ boot: 'boot', retentionMs: 1e9, maxQueued: 10 },
   })
   const retries = { attempts: 4, delaySeconds: 10, factor: 3, maxDelaySeconds: 60 }

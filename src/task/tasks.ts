@@ -29,8 +29,8 @@ export interface SubmitTask {
   taskId: string
   /** Go before those that the task has stored, name by name. */
   parameters?: Values | null
-  /** When it may run, in milliseconds since 1970. @default at once */
-  runAt?: number
+  /** How long its job waits at least, in milliseconds. @default 0 */
+  delayMs?: number
 }
 
 /** A job that has been written and is not announced yet. */
@@ -38,7 +38,7 @@ export interface SubmittedTask {
   jobId: string
   /** Where the result will be. */
   artifactId: string
-  runAt?: number
+  delayMs?: number
 }
 
 /** Payload of a task's job: the task as it was when it was submitted. */
@@ -91,11 +91,11 @@ export function createTasks({ database, spec, jobs, now, newId }: TasksDeps) {
     return {
       jobId: job.id,
       artifactId: job.artifactId ?? '',
-      ...(input.runAt !== undefined && { runAt: input.runAt }),
+      ...(input.delayMs !== undefined && { delayMs: input.delayMs }),
     }
   }
 
-  function toJob(row: TaskRow, { parameters, runAt }: SubmitTask): NewJob {
+  function toJob(row: TaskRow, { parameters, delayMs }: SubmitTask): NewJob {
     const { id, name, command, task_type, created_at, updated_at } = row
     const values = merged(row, parameters)
     const payload: TaskPayload = {
@@ -111,13 +111,13 @@ export function createTasks({ database, spec, jobs, now, newId }: TasksDeps) {
       subjectId: id,
       artifactId: newId(),
       blobs: [],
-      ...(runAt !== undefined && { runAt }),
+      ...(delayMs !== undefined && { delayMs }),
     }
   }
 
   /** Says that a submitted task has been committed. */
-  function announce({ jobId, runAt }: SubmittedTask): void {
-    jobs.announce({ id: jobId, type: taskJob, ...(runAt !== undefined && { runAt }) })
+  function announce({ jobId, delayMs }: SubmittedTask): void {
+    jobs.announce({ id: jobId, type: taskJob, ...(delayMs !== undefined && { delayMs }) })
   }
 
   /** Throws 404 for an unknown task, and 422 when its parameters, together with these, do not fit. */

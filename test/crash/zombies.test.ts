@@ -133,14 +133,15 @@ test('a job that kills its host each time is given up after three hosts, and the
  * been taken away from one that lives on. Its hosts are left alone when they are silent.
  */
 function startOfService(platform: Platform, boot: string) {
-  const { database, blobStore, now, newId, newToken } = platform
-  const engine = embeddedEngine({ now })
-  const blobs = createBlobs({ database, store: blobStore, now })
+  const { database, blobStore, now, serviceTime, newId, newToken } = platform
+  const engine = embeddedEngine({ now: serviceTime })
+  const blobs = createBlobs({ database, store: blobStore, now: serviceTime })
   const jobs = createJobs({
     database,
     blobs,
     engine,
     now,
+    serviceTime,
     newId,
     boot,
     retentionMs: 1e9,
@@ -181,7 +182,7 @@ function startOfService(platform: Platform, boot: string) {
     code: [],
     covariates: [],
     version: '0',
-    now,
+    clocks: { now, serviceTime },
     newId,
     link: links.linkTrained,
     redact: (text) => text,

@@ -30,7 +30,52 @@ const histories = {
   name: 'however the clock jumps and the service dies',
 }
 
+const clocks = {
+  file: 'test/clock/histories.test.ts',
+  name: 'goes by how long the service runs',
+}
+
 export const mutants: Mutant[] = [
+  {
+    name: 'jobs-due-by-the-wall',
+    breaks: 'a clock that is set back holds no job up',
+    file: 'src/job/jobs.ts',
+    text: 'run_at: toTimestamp(serviceTime() + (job.delayMs ?? 0)),',
+    by: 'run_at: toTimestamp(now() + (job.delayMs ?? 0)),',
+    test: clocks,
+  },
+  {
+    name: 'jobs-in-order-of-ids',
+    breaks: 'jobs run in the order of their submits, whatever the clock said',
+    file: 'src/job/store.ts',
+    text: '      .orderBy(sql`rowid`)\n',
+    by: "      .orderBy('id')\n",
+    test: clocks,
+  },
+  {
+    name: 'retention-by-the-wall',
+    breaks: 'no job is forgotten early because a clock jumped',
+    file: 'src/job/jobs.ts',
+    text: 'const before = toTimestamp(serviceTime() - retentionMs)',
+    by: 'const before = toTimestamp(now() - retentionMs)',
+    test: clocks,
+  },
+  {
+    name: 'service-time-goes-back',
+    breaks: 'service time goes on after a crash, and never back',
+    file: 'src/db/service-time.ts',
+    text: 'await store(now() + pause + slackMs)',
+    by: 'await store(now())',
+    test: clocks,
+  },
+  {
+    name: 'old-slots-come-back',
+    breaks: 'a clock that is far back for a while brings back no slot from before its schedule',
+    file: 'src/schedule/due.ts',
+    text: '    if (isLate && at <= knownFrom) break\n',
+    by: '',
+    test: { file: 'src/schedule/runs.test.ts', name: 'a clock that is at 1970 for a while' },
+  },
   {
     name: 'blob-file-not-synced',
     breaks: 'the bytes of a file are on the disk before it gets its name',

@@ -20,6 +20,7 @@ export const packages = {
   'python3-yaml': 'python3-yaml',
   'r-yaml': 'r-cran-yaml',
   chromium: 'chromium',
+  faketime: 'faketime',
 } as const
 
 export type Program = keyof typeof packages

@@ -134,7 +134,7 @@ async function fill(
   const database = join(folder, names.database)
   const blobs = join(folder, names.blobs)
   const store = await openFileBlobs({ folder: blobs })
-  const progress = paced(report, now)
+  const progress = paced(report)
   const copied = new Set<string>()
   let facts: DatabaseFacts
 

@@ -101,7 +101,7 @@ export async function restoreBackup(
         `${dataDir} has data: restore into another folder, or add --force, which moves it aside`,
       )
     await rm(folder, { recursive: true, force: true })
-    const staged = await stage(source, manifest, folder, paced(report, now), report)
+    const staged = await stage(source, manifest, folder, paced(report), report)
     report('putting it in place')
     const aside = hasData ? await keepAside(file, toTimestamp(now())) : null
     await placeBlobs(staged, blobFolder(file))
