@@ -48,8 +48,6 @@ export interface Platform extends AsyncDisposable {
 export interface PlatformOptions {
   /** @default Date.now */
   now?: Clock
-  /** Milliseconds on a clock that is never set. @default performance.now */
-  monotonic?: (() => number) | undefined
   /** Told of what happens in the database. */
   observe?: Observe | undefined
 }
@@ -57,7 +55,7 @@ export interface PlatformOptions {
 /** Opens database, blobs and engine as the settings say. The only place that chooses drivers. */
 export async function openPlatform(
   settings: Settings,
-  { now = Date.now, monotonic, observe }: PlatformOptions = {},
+  { now = Date.now, observe }: PlatformOptions = {},
 ): Promise<Platform> {
   const file = databaseFile(settings)
   const newToken: () => string = randomUUID
@@ -72,7 +70,7 @@ export async function openPlatform(
   if (file === ':memory:') {
     const database = openSqlite(file, { observe })
     await migrate(database)
-    const clock = await openServiceTime(database, { monotonic })
+    const clock = await openServiceTime(database)
     const blobStore = memoryBlobs({ now: clock.now })
     const engine = embeddedEngine({ now: clock.now })
     return {
@@ -103,7 +101,7 @@ export async function openPlatform(
     try {
       await migrate(database)
       database.claim()
-      const clock = await openServiceTime(database, { monotonic })
+      const clock = await openServiceTime(database)
       const blobStore = await openFileBlobs({ folder: blobFolder(file), now: clock.now })
       const engine = embeddedEngine({ now: clock.now })
       await blobStore.clean()

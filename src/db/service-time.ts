@@ -9,7 +9,7 @@ const slackMs = 1000
 
 export interface ServiceTimeOptions {
   /** Milliseconds on a clock that is never set. @default performance.now */
-  monotonic?: (() => number) | undefined
+  monotonic?: () => number
 }
 
 export interface ServiceTime {
