@@ -32,6 +32,11 @@ export interface ListenOptions extends StartOptions {
    * @default true
    */
   signals?: boolean
+  /**
+   * Look whether the port is free before anything is opened.
+   * @default false
+   */
+  probesPort?: boolean
 }
 
 /**
@@ -65,18 +70,22 @@ export function defineService<Has extends Feature, Types extends ServiceTypes>(
   /** Whether the end of the service is the end of the process. */
   let endsProcess = false
 
-  async function open(options: StartOptions): Promise<OpenService> {
-    const { hosting, apiKeys, ...overrides } = options
-    const env = environment()
-    settings = {
-      ...parseSettings(env, spec.registration?.variables),
+  function toSettings(overrides: Partial<Settings>): Settings {
+    const found = {
+      ...parseSettings(environment(), spec.registration?.variables),
       ...spec.registration?.settings,
       ...(spec.database !== null && { databaseUrl: spec.database }),
       ...overrides,
     }
-    if (settings.databaseUrl === null || overrides.dataDir !== undefined) {
-      settings.databaseUrl = overrides.databaseUrl ?? null
-    }
+    if (found.databaseUrl === null || overrides.dataDir !== undefined)
+      found.databaseUrl = overrides.databaseUrl ?? null
+    return found
+  }
+
+  async function open(options: StartOptions): Promise<OpenService> {
+    const { hosting, apiKeys, ...overrides } = options
+    const env = environment()
+    settings = toSettings(overrides)
     // What a service is made of is loaded when it starts: a model host, which only imports the definition, needs none of it.
     const [{ createLog }, { openPlatform }, { createService }, monitoring] = await Promise.all([
       import('./server/log.ts'),
@@ -197,15 +206,19 @@ export function defineService<Has extends Feature, Types extends ServiceTypes>(
     spec,
     start: async (options = {}) => (await started(options)).parts as unknown as Parts<Has>,
 
-    async listen({ signals = true, ...options } = {}) {
+    async listen({ signals = true, probesPort = false, ...options } = {}) {
       if (environment().CHAPKIT_HOST === '1') {
         throw new Error(
           'This is a model host: guard the start of the service with `if (import.meta.main)`',
         )
       }
+      const { assertPortFree, openSocket } = await import('./server/listen.ts')
+      if (probesPort && starting === undefined) {
+        const { hosting: _hosting, apiKeys: _apiKeys, ...overrides } = options
+        await assertPortFree(toSettings(overrides))
+      }
       const running = await started(options)
       endsProcess = signals
-      const { openSocket } = await import('./server/listen.ts')
       const listening = await openSocket(running.app as FastifyInstance, settings as Settings, {
         warm: () => running.hosts?.warm(),
         announce: running.announce,

@@ -9,6 +9,7 @@ export {
   MLServiceBuilder,
   ServiceBuilder,
 } from './builder.ts'
+export { fromJsonSchema } from './config/json-field.ts'
 export { BaseConfig } from './config/schema.ts'
 export {
   type Cell,

@@ -33,7 +33,10 @@ const mayImport: Record<string, readonly string[]> = {
   webapp: ['http', 'permissions.ts'],
   postman: [],
   thread: [],
-  mlproject: ['artifact', 'builder.ts', 'config', 'definition.ts', 'ml', 'script'],
+  mlproject: [
+    ...['artifact', 'builder.ts', 'config', 'definition.ts', 'ml', 'orchestrator'],
+    ...['script', 'spec.ts'],
+  ],
   cli: [
     ...['blob', 'client', 'config', 'data', 'db', 'definition.ts', 'host', 'job', 'ml'],
     ...['mlproject', 'platform.ts', 'postman', 'script', 'settings.ts', 'version.ts'],

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { decodeText } from '../kernel/text.ts'
 import {
   type CommandOptions,
@@ -25,18 +25,9 @@ export interface FoundProject {
 /** Larger than what anybody writes by hand. */
 const maximumBytes = 1024 * 1024
 
-/** Finds and reads the project of a folder. Throws a `MlProjectError` with everything that is wrong. */
+/** Finds and reads a project: its folder, or its file. Throws a `MlProjectError` with everything that is wrong. */
 export function findProject(path: string, options: CommandOptions): FoundProject {
-  const folder = resolve(path)
-  if (!existsSync(folder)) throw new MlProjectError([`There is no folder ${path}`])
-  if (!statSync(folder).isDirectory())
-    throw new MlProjectError([`Expected the folder of a project, got the file ${path}`])
-  const there = readdirSync(folder)
-  const file = fileNames.find((name) => there.includes(name))
-  if (file === undefined) {
-    const [first, ...others] = fileNames
-    throw new MlProjectError([`There is no ${first} (nor ${others.join(', ')}) in ${path}`])
-  }
+  const { folder, file } = findFile(path)
   const { project, problems, warnings } = readProject(readText(join(folder, file), file))
   if (project === null) throw new MlProjectError(problems.map((problem) => toLine(file, problem)))
   const commands = toServiceCommands(project, options)
@@ -47,6 +38,19 @@ export function findProject(path: string, options: CommandOptions): FoundProject
       ...commands.warnings.map((warning) => `${file}: ${warning}`),
     ],
   }
+}
+
+/** The MLproject file that a path names, or that is in the folder that it names. */
+function findFile(path: string): { folder: string; file: string } {
+  const target = resolve(path)
+  const stat = statSync(target, { throwIfNoEntry: false })
+  if (!stat) throw new MlProjectError([`There is no file and no folder ${path}`])
+  if (!stat.isDirectory()) return { folder: dirname(target), file: basename(target) }
+  const there = readdirSync(target)
+  const file = fileNames.find((name) => there.includes(name))
+  if (file !== undefined) return { folder: target, file }
+  const [first, ...others] = fileNames
+  throw new MlProjectError([`There is no ${first} (nor ${others.join(', ')}) in ${path}`])
 }
 
 function readText(path: string, name: string): string {

@@ -64,7 +64,7 @@ async function projectOf(path: string): Promise<Service> {
   const { toService } = await import('../mlproject/service.ts')
   try {
     const { project, commands, folder } = findProject(path, { params: {}, as: 'files' })
-    return toService(project, commands, folder)
+    return toService(project, commands, { folder })
   } catch (error) {
     if (!(error instanceof MlProjectError)) throw error
     throw new CommandError(error.reasons.join('; '))

@@ -1,6 +1,8 @@
 import { toYaml } from '../kernel/yaml.ts'
 import type { ServiceCommands } from './commands.ts'
+import { describeSchema } from './options.ts'
 import type { MlProject } from './project.ts'
+import { defaultConfigFormat } from './service.ts'
 
 /** Texts of the files around a service file. */
 
@@ -75,8 +77,8 @@ ${description ? `${description}\n\n` : ''}A model as a web service: see [CHAPKIT
 
 export function toGuide({ project, commands, dataDir, notes }: FilesOptions): string {
   const rows = project.options.map(
-    ({ name, type, default: fallback, description }) =>
-      `| \`${cell(name)}\` | ${type} | ${fallback === undefined ? 'required' : `\`${cell(JSON.stringify(fallback))}\``} | ${cell(description ?? '')} |\n`,
+    ({ name, schema, default: fallback, description }) =>
+      `| \`${cell(name)}\` | ${cell(describeSchema(schema))} | ${fallback === undefined ? 'required' : `\`${cell(JSON.stringify(fallback))}\``} | ${cell(description ?? '')} |\n`,
   )
   return `# How this service works
 
@@ -101,7 +103,7 @@ Each runs in a copy of this folder, with its inputs as files.
 |---|---|
 | \`data.csv\` | what the model is trained on |
 | \`historic.csv\`, \`future.csv\` | what a prediction is made from |
-| \`config.yml\` | the options, under \`user_option_values\` |
+| \`config.yml\` | the options${(project.configFormat ?? defaultConfigFormat) === 'flat' ? '' : ', under `user_option_values`'} |
 | \`geo.json\` | the areas, when they were sent |
 
 ## Options

@@ -59,7 +59,12 @@ test('the service file has options, commands and what the file says of the model
     "  seed: z.int().meta({ title: 'Seed' }),",
     "  trainCommand: 'sh train.sh {data_file} model config.yml',",
     "  predictCommand: 'sh predict.sh model {historic_file} {future_file} {output_file}',",
-    "  configFormat: 'chap_core',",
+    "  configFormat: 'flat',",
+    "    Cases: 'disease_cases',",
+    "    version: '1.10',",
+    "    target: 'cases',",
+    '    hpo_search_space: {',
+    'if (process.env.SERVICEKIT_ORCHESTRATOR_URL) builder.withRegistration()',
     "    period_type: 'weekly',",
     "      contact_email: 'ann@example.org',",
   ])

@@ -18,16 +18,22 @@ test('a file that says everything is read whole', () => {
       predict: 'sh predict.sh {model} {historic_data} {future_data} {out_file}',
     },
     options: [
-      option('n-lags', 'integer', 'N Lags', 3, 'How many lags'),
-      option('rate', 'number', 'Rate', 1),
-      option('label', 'string', 'Label', '7'),
-      option('fast', 'boolean', 'Fast', true),
-      option('prior', 'path', 'The prior', null),
-      option('seed', 'integer', 'Seed', undefined),
+      option('n-lags', { type: 'integer' }, 'N Lags', 3, 'How many lags'),
+      option('rate', { type: 'number' }, 'Rate', 1),
+      option('label', { type: 'string' }, 'Label', '7'),
+      option('fast', { type: 'boolean' }, 'Fast', true),
+      option('prior', { type: 'string' }, 'The prior', null),
+      option('seed', { type: 'integer' }, 'Seed', undefined),
     ],
+    defaults: {},
+    adapters: { Cases: 'disease_cases', wk: 'week' },
+    configFormat: 'flat',
     info: {
       id: 'dengue-lags',
       display_name: 'Lags of dengue',
+      version: '1.10',
+      target: 'cases',
+      hpo_search_space: { rate: { low: 0.1, high: 1 } },
       description: 'Counts what was',
       period_type: 'weekly',
       min_prediction_periods: 1,
@@ -39,6 +45,7 @@ test('a file that says everything is read whole', () => {
         author: 'Ann',
         contact_email: 'ann@example.org',
         author_assessed_status: 'green',
+        repository_url: 'https://example.org/lags',
       },
     },
     environmentFiles: ['conda.yaml'],
@@ -49,12 +56,12 @@ test('a file that says everything is read whole', () => {
 
 function option(
   name: string,
-  type: string,
+  schema: Readonly<Record<string, unknown>>,
   title: string,
   fallback: unknown,
   description: string | null = null,
 ) {
-  return { name, type, title, description, default: fallback }
+  return { name, schema, title, description, default: fallback, fits: true }
 }
 
 test('a small file is enough', () => {
@@ -64,8 +71,6 @@ test('a small file is enough', () => {
 })
 
 const points = smallFile.slice(smallFile.indexOf('entry_points'))
-const head = 'name: a\nsupported_period_type: month\n'
-const options = (text: string) => `${head}${points}user_options:\n${text}`
 
 test.each<[string, string, string[]]>([
   ['nothing', '', ['1 : expected a mapping with name and entry_points']],
@@ -80,37 +85,16 @@ test.each<[string, string, string[]]>([
     ],
   ],
   [
-    'wrong values everywhere, each with its line',
-    'name: [a]\nentry_points:\n  train:\n    command: 3\n  predict: {command: " "}\nsupported_period_type: day\nrequired_covariates: rain\nrequires_geo: 2\nmeta_data: x\nmax_prediction_length: -1\n',
+    'what a service cannot do without, each with its line',
+    'name: [a]\nentry_points:\n  train:\n    command: 3\n  predict: {command: " "}\nuser_options:\n  1st: { type: integer }\n  user_option_values: { type: string }\n',
     [
       '1 name: expected a text, got a list',
       '4 entry_points.train.command: expected a text, got 3',
       '5 entry_points.predict.command: expected the command that predicts, got none',
-      '6 supported_period_type: expected week, month or any, got "day"',
-      '7 required_covariates: expected a list of texts, got "rain"',
-      '8 requires_geo: expected true or false, got 2',
-      '9 meta_data: expected a mapping of names to values, got "x"',
-      '10 max_prediction_length: expected a whole number from 0, got -1',
+      '7 user_options.1st: expected a name that does not begin with a digit, got "1st"',
+      '8 user_options.user_option_values: is a name that the service uses itself; expected another name',
     ],
   ],
-  [
-    'options that cannot be',
-    options(
-      '  a: { type: float64 }\n  b: { type: integer, default: 1.5 }\n  c: { type: number, default: x }\n  d: { type: boolean, default: 1 }\n  e: 3\n  1st: { type: integer }\n  prediction_periods: { type: integer }\n  additional_continuous_covariates: { type: string }\n  f: { type: string, default: [a] }\n',
-    ),
-    [
-      '7 user_options.a.type: expected one of integer, number, string, boolean, path, got "float64"',
-      '8 user_options.b.default: expected a whole number, got 1.5',
-      '9 user_options.c.default: expected a number, got "x"',
-      '10 user_options.d.default: expected true or false, got 1',
-      '11 user_options.e: expected a mapping with type and default, got 3',
-      '12 user_options.1st: expected a name that does not begin with a digit, got "1st"',
-      '13 user_options.prediction_periods: is a name that the service uses itself; expected another name',
-      '14 user_options.additional_continuous_covariates: is a name that the service uses itself; expected another name',
-      '15 user_options.f.default: expected a text, got a list',
-    ],
-  ],
-  ['a key that is there twice', `name: a\nname: b\n${points}`, ['2 : Map keys must be unique']],
 ])('%s is refused with all that is wrong', (_name, text, expected) => {
   const { project, problems } = readProject(text)
   expect(project).toBeNull()
@@ -160,37 +144,247 @@ test('whatever the file has, it is read or refused', () => {
         edited[at] = keepsKey ? (edited[at] ?? '').replace(/:.*/, () => `: ${odd}`) : odd
       const { project, problems } = readProject(edited.join('\n'))
       expect(project === null).toBe(problems.length > 0)
-      if (project) toConfigSchema(project.options)
+      if (project) toConfigSchema(project)
     }),
     { numRuns: 10_000 },
   )
-})
+}, 180_000)
 
 test('YAML that cannot be read says where', () => {
   const { problems } = readProject('name: a\nentry_points: [\n')
   expect(problems[0]?.line).toBeGreaterThanOrEqual(2)
 })
 
+/** What is said of a file with a head, the two commands and more lines. */
+function read(more: string, upper = 'name: a\n') {
+  const { project, problems, warnings } = readProject(`${upper}${points}${more}`)
+  expect(problems).toEqual([])
+  return { project: project!, warnings: warnings.map(({ path, text }) => `${path}: ${text}`) }
+}
+
 test('what has no effect is a warning', () => {
   const { project, warnings } = readProject(
-    'name: a\nadapters: {}\ntarget: cases\nmeta_data:\n  contact_email: nobody\n  mood: good\nuser_options:\n  n: { default: 2, min: 1 }\nentry_points:\n  main: { command: ls }\n  train: { command: a }\n  predict: { command: b, stage: c }\n',
+    'name: a\nmood: good\nmeta_data:\n  contact_email: nobody\n  mood: good\nuser_options:\n  n: { type: integer, default: 2, min: 1 }\nentry_points:\n  main: { command: ls }\n  train: { command: a }\n  predict: { command: b, stage: c }\n',
   )
   expect(warnings.map(toLine)).toEqual([
-    '1 supported_period_type: is not given; the service is one for months',
-    '2 adapters: has no effect: the scripts find the names of columns that clients send',
-    '3 target: has no effect: clients send what is predicted as disease_cases',
-    '5 meta_data.contact_email: is left out: Invalid email address',
-    '6 meta_data.mood: is not known and has no effect',
-    '8 user_options.n.min: is not known and has no effect',
-    '8 user_options.n: has no type; taken as integer',
-    '10 entry_points.main: is an entry point that no service has; it has no effect',
-    '12 entry_points.predict.stage: is not known and has no effect',
+    '2 mood: is not known and has no effect',
+    '4 meta_data.contact_email: is left out: Invalid email address',
+    '5 meta_data.mood: is not known and has no effect',
+    '7 user_options.n.min: is not known and has no effect',
+    '9 entry_points.main: is an entry point that no service has; it has no effect',
+    '11 entry_points.predict.stage: is not known and has no effect',
   ])
-  expect(project?.info).toMatchObject({ period_type: 'monthly', model_metadata: {} })
+  expect(project?.info).toMatchObject({ period_type: 'any', model_metadata: {} })
+})
+
+test('values that do not fit are left out, and the model is served all the same', () => {
+  const { project, warnings } = read(
+    'supported_period_type: day\nrequired_covariates: { rain: 1 }\nrequires_geo: 2\nmeta_data: x\nmax_prediction_length: -1\nadapters: [a]\nhpo_search_space: 3\nuser_options: [a]\nversion: [1]\ntarget: {}\nsource_url: here\n',
+  )
+  expect(warnings).toEqual([
+    'supported_period_type: is left out: expected week, month or any, got "day"',
+    'required_covariates: is left out: expected a list of texts, got a mapping',
+    'requires_geo: is left out: expected true or false, got 2',
+    'meta_data: is left out: expected a mapping of names to values, got "x"',
+    'max_prediction_length: is left out: expected a whole number from 0, got -1',
+    'adapters: is left out: expected a mapping of names of columns, got a list',
+    'hpo_search_space: is left out: expected a mapping of options to values, got 3',
+    'user_options: is left out: expected a mapping of names to options, got a list',
+    'version: is left out: expected a text, got a list',
+    'target: is left out: expected a text, got a mapping',
+    'source_url: is left out: Invalid URL',
+  ])
+  expect(project.info).toEqual({
+    id: 'a',
+    display_name: 'a',
+    period_type: 'any',
+    required_covariates: [],
+    allow_free_additional_continuous_covariates: false,
+    requires_geo: false,
+    model_metadata: {},
+  })
+})
+
+test('of a key that is there twice the last one counts', () => {
+  const { project, problems, warnings } = readProject(
+    `name: a\nname: b\n${points}user_options:\n  n: { type: integer, default: 1 }\n  n: { type: integer, default: 2 }\n`,
+  )
+  expect(problems).toEqual([])
+  expect(project?.name).toBe('b')
+  expect(project?.options.map((each) => each.default)).toEqual([2])
+  expect(warnings.map(toLine)).toEqual([
+    '2 name: is there twice; the last one counts',
+    '8 n: is there twice; the last one counts',
+  ])
+})
+
+test.each([
+  ['min_prediction_periods', 'max_prediction_periods'],
+  ['minPredictionPeriods', 'maxPredictionPeriods'],
+  ['min_prediction_length', 'max_prediction_length'],
+  ['minPredictionLength', 'maxPredictionLength'],
+])('%s and %s bound the horizon, and the default lies within them', (least, most) => {
+  const bounds = { min_prediction_periods: 6, max_prediction_periods: 12 }
+  const { project, warnings } = read(`${least}: 6\n${most}: "12"\n`)
+  expect(warnings).toEqual([])
+  expect(project.info).toMatchObject(bounds)
+  const schema = toConfigSchema(project) as z.ZodType
+  expect(schema.parse({})).toMatchObject({ prediction_periods: 6 })
+})
+
+test('of several names of a bound the newest counts, and bounds the wrong way round are none', () => {
+  const both = read('max_prediction_length: 5\nmax_prediction_periods: 2\n')
+  expect(both.project.info).toMatchObject({ max_prediction_periods: 2 })
+  expect(both.warnings).toEqual([
+    'max_prediction_length: has no effect beside max_prediction_periods',
+  ])
+  const turned = read('min_prediction_periods: 9\nmax_prediction_periods: 2\n')
+  expect(turned.project.info).not.toHaveProperty('min_prediction_periods')
+  expect(turned.project.info).not.toHaveProperty('max_prediction_periods')
+  expect(turned.warnings).toEqual([
+    'min_prediction_periods: is left out with max_prediction_periods: 9 is more than 2',
+  ])
+})
+
+test.each([
+  ['week', 'weekly'],
+  ['Monthly', 'monthly'],
+  ['any', 'any'],
+])('the period type %s is served as %s', (word, type) => {
+  const { project, warnings } = read(`supported_period_type: ${word}\n`)
+  expect(project.info.period_type).toBe(type)
+  expect(warnings).toEqual([])
+})
+
+test('a file without a period type takes any period, without a word', () => {
+  const { project, warnings } = read('')
+  expect(project.info.period_type).toBe('any')
+  expect(warnings).toEqual([])
+})
+
+/** Schema of the configs of a file with one option, `n`, and what was said of it. */
+function withOption(text: string) {
+  const { project, warnings } = read(`user_options:\n  n: ${text}\n`)
+  const schema = toConfigSchema(project) as z.ZodType<{ n: unknown }>
+  return {
+    warnings,
+    default: project.options[0]?.default,
+    takes: (n: unknown) => schema.safeParse({ n }).success,
+    published: (z.toJSONSchema(schema, { io: 'input' }).properties as Record<string, object>).n,
+  }
+}
+
+test.each<[string, unknown[], unknown[]]>([
+  ['{ type: array }', [[], [1, 'a']], [1, 'a', {}, null]],
+  ['{ type: array, items: { type: integer }, minItems: 1 }', [[1]], [[], ['a'], [1.5]]],
+  ['{ type: array, items: integer }', [[1]], [['a']]],
+  ['{ type: object }', [{ a: [1] }], [[], 'a']],
+  ['{ type: [integer, "null"] }', [null, 3], ['a', 1.5]],
+  ['{ type: [integer, null] }', [null, 3], ['a', 1.5]],
+  ['{ type: integer, minimum: 1, maximum: 3 }', [1, 3], [0, 4, 1.5, null]],
+  ['{ type: number, exclusiveMinimum: 0, maximum: 1 }', [0.5, 1], [0, 1.1]],
+  ['{ type: number, minimum: 0, exclusiveMinimum: true }', [0.1], [0]],
+  ['{ type: string, pattern: "^a", maxLength: 3 }', ['ab'], ['b', 'abcd', 1]],
+  ['{ enum: [a, 1, null] }', ['a', 1, null], ['b', true, '1']],
+  ['{ type: integer, enum: [1, 2] }', [1], [3, 'a']],
+  ['{ anyOf: [{ type: integer }, { type: array, items: { type: integer } }] }', [1, [1]], ['a']],
+  ['{ oneOf: [{ type: integer }, { type: number }] }', [1.5], [1, 'a']],
+  ['{ type: integer, anyOf: [{ minimum: 5 }, { maximum: 2 }] }', [6, 1], [3, 'a']],
+  ['{ not: { type: string } }', [1, null], ['a']],
+  [
+    '{ type: array, maxItems: 2, uniqueItems: true }',
+    [[1, 2]],
+    [
+      [1, 1],
+      [1, 2, 3],
+    ],
+  ],
+  ['{ type: float }', [1.5], ['1']],
+])('an option %s takes what JSON Schema takes', (text, taken, refused) => {
+  const option = withOption(text)
+  expect(option.warnings).toEqual([])
+  expect(taken.filter((value) => !option.takes(value))).toEqual([])
+  expect(refused.filter((value) => option.takes(value))).toEqual([])
+  expect(option.takes(undefined)).toBe(false)
+})
+
+test('what an option takes is published as the file says it', () => {
+  expect(
+    withOption(
+      '{ type: array, items: { type: integer, minimum: 1 }, default: [1, 2], title: Lags }',
+    ).published,
+  ).toEqual({
+    title: 'Lags',
+    type: 'array',
+    items: { type: 'integer', minimum: 1 },
+    default: [1, 2],
+  })
+  expect(withOption('{ oneOf: [{ type: integer }, { type: object }] }').published).toMatchObject({
+    oneOf: [{ type: 'integer' }, { type: 'object' }],
+  })
+})
+
+test.each<[string, unknown, string[]]>([
+  ['{ type: integer, default: "5" }', 5, ['is the text "5"; taken as 5']],
+  ['{ type: number, default: "1e-3" }', 0.001, ['is the text "1e-3"; taken as 0.001']],
+  ['{ type: boolean, default: "true" }', true, ['is the text "true"; taken as true']],
+  ['{ type: string, default: 1.10 }', '1.10', []],
+  ['{ type: string, default: true }', 'true', []],
+  ['{ type: number, default: 1e-7 }', 1e-7, []],
+  ['{ type: array, items: { type: integer }, default: [1, 2] }', [1, 2], []],
+  ['{ type: object, default: { a: 1 } }', { a: 1 }, []],
+  ['{ type: array, default: null }', null, []],
+])('the default of %s is %j', (text, expected, said) => {
+  const option = withOption(text)
+  expect(option.default).toEqual(expected)
+  expect(option.warnings).toEqual(said.map((each) => `user_options.n.default: ${each}`))
+  expect(option.takes(undefined)).toBe(true)
+  expect(option.takes(expected)).toBe(true)
+})
+
+test('a default that does not fit is kept with a warning, and a config with it can be sent again', () => {
+  const option = withOption('{ type: integer, default: [1] }')
+  expect(option.warnings).toEqual([
+    'user_options.n.default: a list does not fit the option (integer); it is kept as it is written',
+  ])
+  expect([option.takes(undefined), option.takes([1]), option.takes([2])]).toEqual([
+    true,
+    true,
+    false,
+  ])
+})
+
+test.each<[string, string[]]>([
+  ['{ type: float64 }', ['user_options.n: type "float64" is not known; taken as string']],
+  ['{ default: 2 }', ['user_options.n: has no type; any value is taken']],
+  ['3', ['user_options.n: expected a mapping with type and default, got 3; taken as the default']],
+  [
+    '{ type: string, pattern: "(" }',
+    [
+      'user_options.n: is no JSON Schema (Invalid regular expression: /(/: Unterminated group); only its type is checked',
+    ],
+  ],
+])('an option %s is served with a warning', (text, warnings) => {
+  expect(withOption(text).warnings).toEqual(warnings)
+})
+
+test('of an option that every config has the default counts', () => {
+  const { project, warnings } = read(
+    'user_options:\n  prediction_periods: { type: integer, default: 7 }\n  additional_continuous_covariates: { type: array, default: [rain] }\n',
+  )
+  const said = 'is what every config has; of the option only the default counts'
+  expect(warnings).toEqual([
+    `user_options.prediction_periods: ${said}`,
+    `user_options.additional_continuous_covariates: ${said}`,
+  ])
+  expect((toConfigSchema(project) as z.ZodType).parse({})).toEqual({
+    prediction_periods: 7,
+    additional_continuous_covariates: ['rain'],
+  })
 })
 
 describe('the schema of configs', () => {
-  const schema = toConfigSchema(readProject(wholeFile).project?.options ?? []) as z.ZodType
+  const schema = toConfigSchema(readProject(wholeFile).project!) as z.ZodType
 
   test('has the options with their types, defaults and descriptions, names as they are', () => {
     const { properties, required } = z.toJSONSchema(schema, { io: 'input' })

@@ -1,7 +1,8 @@
-import { z } from 'zod'
-import { type MLServiceInfoInput, ModelMetadata } from '../ml/info.ts'
-import { readOptions, type UserOption } from './options.ts'
-import { createReader, type Finding, isMapping, type Path, type Reader } from './reader.ts'
+import type { MLServiceInfoInput } from '../ml/info.ts'
+import type { Adapters } from '../ml/runner.ts'
+import { type ConfigFormat, contractKeys, readContract } from './contract.ts'
+import { type BaseDefaults, readOptions, type UserOption } from './options.ts'
+import { createReader, type Finding, isMapping, type Reader } from './reader.ts'
 
 /** Names that the file may have, in the order in which they are looked for. */
 export const fileNames = ['MLproject', 'MLproject.yaml', 'MLproject.yml'] as const
@@ -11,7 +12,13 @@ export interface MlProject {
   name: string
   commands: { train: string; predict: string }
   options: UserOption[]
+  /** Defaults of what every config has, where the file sets them. */
+  defaults: BaseDefaults
   info: MLServiceInfoInput
+  /** Columns that the scripts find by other names. */
+  adapters: Adapters
+  /** How `config.yml` is laid out; null where the file does not say. */
+  configFormat: ConfigFormat | null
   /** Files that describe an environment, such as `conda.yaml`. */
   environmentFiles: string[]
 }
@@ -25,21 +32,7 @@ export interface ReadProject {
 
 const environments = ['docker_env', 'renv_env', 'python_env', 'uv_env', 'conda_env'] as const
 
-const known = [
-  'name',
-  'entry_points',
-  'user_options',
-  'meta_data',
-  'supported_period_type',
-  'required_covariates',
-  'allow_free_additional_continuous_covariates',
-  'requires_geo',
-  'target',
-  'min_prediction_length',
-  'max_prediction_length',
-  'adapters',
-  ...environments,
-]
+const known = ['name', 'entry_points', 'user_options', ...contractKeys, ...environments]
 
 /** Reads the text of an MLproject file. Nothing is thrown: problems and warnings have the line that they are about. */
 export function readProject(text: string): ReadProject {
@@ -57,16 +50,21 @@ export function readProject(text: string): ReadProject {
   const train = readCommand(reader, 'train')
   const predict = readCommand(reader, 'predict')
   warnOfEntryPoints(reader)
-  const options = readOptions(reader)
-  const info = readInfo(reader, name ?? '')
+  const { options, defaults } = readOptions(reader)
+  const { adapters, configFormat, ...info } = readContract(reader)
   const environmentFiles = readEnvironments(reader)
   const byLine = (one: Finding, other: Finding) => one.line - other.line
   problems.sort(byLine)
   warnings.sort(byLine)
   const isWhole = name !== undefined && train !== undefined && predict !== undefined
   if (problems.length > 0 || !isWhole) return { project: null, problems, warnings }
+  const { display_name = name, ...rest } = info
   return {
-    project: { name, commands: { train, predict }, options, info, environmentFiles },
+    project: {
+      ...{ name, commands: { train, predict }, options, defaults },
+      info: { id: toSlug(name), display_name, ...rest },
+      ...{ adapters, configFormat, environmentFiles },
+    },
     problems,
     warnings,
   }
@@ -103,79 +101,6 @@ function readEnvironments(reader: Reader): string[] {
     if (typeof value === 'string') files.push(value)
   }
   return files
-}
-
-function readInfo(reader: Reader, name: string): MLServiceInfoInput {
-  const { display_name, description, version, ...model_metadata } = readMetadata(reader)
-  if (reader.get(['adapters']) !== undefined)
-    reader.warn(
-      ['adapters'],
-      'has no effect: the scripts find the names of columns that clients send',
-    )
-  const shortest = readLength(reader, 'min_prediction_length')
-  const longest = readLength(reader, 'max_prediction_length')
-  const target = reader.text(['target'])
-  if (target !== undefined && target !== 'disease_cases')
-    reader.warn(['target'], 'has no effect: clients send what is predicted as disease_cases')
-  return {
-    id: toSlug(name),
-    display_name: display_name || name,
-    ...(version !== undefined && { version }),
-    ...(description !== undefined && { description }),
-    period_type: readPeriodType(reader),
-    ...(shortest !== undefined && { min_prediction_periods: shortest }),
-    ...(longest !== undefined && { max_prediction_periods: longest }),
-    required_covariates: reader.texts(['required_covariates']) ?? [],
-    allow_free_additional_continuous_covariates:
-      reader.flag(['allow_free_additional_continuous_covariates']) ?? false,
-    requires_geo: reader.flag(['requires_geo']) ?? false,
-    model_metadata,
-  }
-}
-
-/** What is said about the model. A value that no service can have is left out: it changes nothing about how the model runs. */
-function readMetadata(reader: Reader): Record<string, string> {
-  const shape = {
-    display_name: z.string(),
-    description: z.string(),
-    version: z.string(),
-    ...ModelMetadata.shape,
-  }
-  reader.mapping(['meta_data'])
-  reader.onlyKnown(['meta_data'], Object.keys(shape))
-  const found: Record<string, string> = {}
-  for (const [name, schema] of Object.entries(shape)) {
-    const path: Path = ['meta_data', name]
-    const given = reader.get(path)
-    if (given === undefined || given === '') continue
-    const text = ['string', 'number'].includes(typeof given) ? String(given).trim() : given
-    const parsed = (schema as z.ZodType).safeParse(text)
-    if (parsed.success) found[name] = text as string
-    else reader.warn(path, `is left out: ${parsed.error.issues[0]?.message}`)
-  }
-  return found
-}
-
-const periods = { week: 'weekly', weekly: 'weekly', month: 'monthly', monthly: 'monthly' } as const
-
-function readPeriodType(reader: Reader): 'weekly' | 'monthly' {
-  const path: Path = ['supported_period_type']
-  if (reader.get(path) === undefined)
-    reader.warn(path, 'is not given; the service is one for months')
-  const type = reader.read(path, 'week, month or any', (value) => {
-    if (value === 'any') return 'monthly'
-    return typeof value === 'string' && Object.hasOwn(periods, value)
-      ? periods[value as keyof typeof periods]
-      : undefined
-  })
-  if (reader.get(path) === 'any') reader.warn(path, 'any: the service is one for months')
-  return type ?? 'monthly'
-}
-
-function readLength(reader: Reader, name: string): number | undefined {
-  return reader.read([name], 'a whole number from 0', (value) =>
-    Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined,
-  )
 }
 
 /** A name as the id of a service: small letters, digits and single dashes, with a letter first. */

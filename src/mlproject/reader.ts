@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
+import { isAlias, isMap, isScalar, LineCounter, type Node, type Pair, parseDocument } from 'yaml'
 
 /** Something to say about a place of the file. */
 export interface Finding {
@@ -14,42 +14,73 @@ export type Path = readonly string[]
 export type Reader = ReturnType<typeof createReader>
 
 /** Reads values out of a YAML text. What is wrong is collected, with its line, so that everything is told at once. */
-export function createReader(source: string) {
+export function createReader(text: string) {
   const lines = new LineCounter()
-  const document = parseDocument(source, {
+  const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
     merge: true,
     // What is odd is told by whoever reads it.
     logLevel: 'error',
   })
+  const keyAt = (offset: number) => /^[^:\n]*/.exec(text.slice(offset))?.[0].trim() ?? ''
   const problems: Finding[] = []
   const warnings: Finding[] = []
   let root: unknown
 
-  for (const { pos, message } of document.errors)
-    problems.push({ line: lines.linePos(pos[0]).line, path: '', text: message })
+  for (const { pos, code, message } of document.errors) {
+    const { line } = lines.linePos(pos[0])
+    // For most readers of YAML the last one counts, and files that were never read by others have it.
+    if (code === 'DUPLICATE_KEY')
+      warnings.push({ line, path: keyAt(pos[0]), text: 'is there twice; the last one counts' })
+    else problems.push({ line, path: '', text: message })
+  }
   if (problems.length === 0) {
     try {
-      root = document.toJS({ maxAliasCount: 100 })
+      // As JSON: numbers without end are no values that a service can have, and what leads to itself is refused.
+      root = JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: 100 }) ?? null))
     } catch (error) {
-      problems.push({ line: 1, path: '', text: (error as Error).message })
+      const { message } = error as Error
+      const text = message.includes('circular') ? 'an alias leads to itself' : message
+      problems.push({ line: 1, path: '', text })
     }
+  }
+
+  /** The pairs that a path leads through, as far as they are there. */
+  function pairsOf(path: Path): Pair[] {
+    const pairs: Pair[] = []
+    let node: unknown = document.contents
+    for (const name of path) {
+      if (isAlias(node)) node = node.resolve(document)
+      if (!isMap(node)) break
+      const pair = node.items.findLast(({ key }) => isScalar(key) && String(key.value) === name)
+      if (!pair) break
+      pairs.push(pair)
+      node = pair.value
+    }
+    return pairs
   }
 
   /** Line of the key that a path ends with, or of the deepest one above it that is there. */
   function lineOf(path: Path): number {
-    let node: unknown = document.contents
-    let offset = (document.contents as Node | null)?.range?.[0] ?? 0
-    for (const name of path) {
-      if (isAlias(node)) node = node.resolve(document)
-      if (!isMap(node)) break
-      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === name)
-      if (!pair) break
-      offset = (pair.key as Node).range?.[0] ?? offset
-      node = pair.value
-    }
-    return lines.linePos(offset).line
+    const start = (document.contents as Node | null)?.range?.[0] ?? 0
+    const key = pairsOf(path).at(-1)?.key as Node | undefined
+    return lines.linePos(key?.range?.[0] ?? start).line
+  }
+
+  /** A number or a flag as it is written, `1.10` for one; undefined for anything else. */
+  function written(path: Path): string | undefined {
+    const pairs = pairsOf(path)
+    const node = pairs.length === path.length ? pairs.at(-1)?.value : undefined
+    return isScalar(node) && ['number', 'boolean'].includes(typeof node.value)
+      ? node.source
+      : undefined
+  }
+
+  /** Whether a value is a text in quotes, which no reader of YAML takes for anything else. */
+  function isQuoted(path: Path): boolean {
+    const node = pairsOf(path)[path.length - 1]?.value
+    return isScalar(node) && node.type !== 'PLAIN'
   }
 
   const say = (to: Finding[]) => (path: Path, text: string) => {
@@ -77,13 +108,25 @@ export function createReader(source: string) {
     return found
   }
 
+  /** Like `read`, of what a model can do without: a value that does not fit is left out with a warning. */
+  function offer<Value>(path: Path, expected: string, as: (value: unknown) => Value | undefined) {
+    const value = get(path)
+    if (value === undefined) return undefined
+    const found = as(value)
+    if (found === undefined) warn(path, `is left out: expected ${expected}, got ${show(value)}`)
+    return found
+  }
+
   return {
     problems,
     warnings,
     problem,
     warn,
     get,
+    written,
+    isQuoted,
     read,
+    offer,
 
     mapping: (path: Path) =>
       read(path, 'a mapping of names to values', (value) => (isMapping(value) ? value : undefined)),
@@ -91,14 +134,16 @@ export function createReader(source: string) {
     text: (path: Path) =>
       read(path, 'a text', (value) => (typeof value === 'string' ? value : undefined)),
 
-    flag: (path: Path) => read(path, 'true or false', toFlag),
+    flag: (path: Path) => offer(path, 'true or false', toFlag),
 
+    /** A list of texts; one text alone is a list, too. */
     texts: (path: Path) =>
-      read(path, 'a list of texts', (value) =>
-        Array.isArray(value) && value.every((each) => typeof each === 'string')
-          ? (value as string[])
-          : undefined,
-      ),
+      offer(path, 'a list of texts', (value) => {
+        const list = Array.isArray(value) ? value : [value]
+        return list.every((each) => ['string', 'number', 'boolean'].includes(typeof each))
+          ? list.map(String)
+          : undefined
+      }),
 
     /** Warns of the keys of a mapping that nobody reads. */
     onlyKnown(path: Path, known: readonly string[]) {

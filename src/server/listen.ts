@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { isLoopback } from '../kernel/loopback.ts'
 import type { Settings } from '../settings.ts'
@@ -57,6 +57,21 @@ export async function openSocket(
     app.log.error({ err: error, event: 'host.start.failed' }, 'the model host does not start')
   })
   return { url: `http://${host}:${port}` }
+}
+
+/** Throws when a service could not listen. Whoever comes between this and listening is found there. */
+export async function assertPortFree(settings: Settings): Promise<void> {
+  if (settings.port === 0) return
+  const probe = createServer()
+  try {
+    await new Promise<void>((done, fail) => {
+      probe.once('error', fail)
+      probe.listen({ host: settings.host, port: settings.port }, done)
+    })
+  } catch (error) {
+    throw explain(error, settings)
+  }
+  await new Promise<void>((done) => probe.close(() => done()))
 }
 
 /**
