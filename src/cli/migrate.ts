@@ -26,6 +26,8 @@ export async function applyMigration(folder: string, { writes, moves }: Migratio
     }
     for (const [index, { path }] of writes.entries()) {
       const target = join(folder, path)
+      const created = await mkdir(dirname(target), { recursive: true })
+      if (created !== undefined) undo.push(() => rm(created, { recursive: true }))
       // Unlike a rename, a link does not take the place of what is there.
       await link(join(staging, `${index}`), target)
       undo.push(() => unlink(target))

@@ -9,11 +9,15 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest'
+import { toServiceCommands } from '../mlproject/commands.ts'
 import { scripts, smallFile, wholeFile } from '../mlproject/fixtures/projects.ts'
+import { readProject } from '../mlproject/project.ts'
 import { environment } from '../settings.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -41,9 +45,13 @@ function folderWith(files: Readonly<Record<string, string>>): string {
 }
 
 function start(cwd: string, ...args: string[]): ChildProcess {
+  return startWith({}, cwd, ...args)
+}
+
+function startWith(env: Record<string, string>, cwd: string, ...args: string[]): ChildProcess {
   const child = spawn(process.execPath, ['--conditions=chapkit-source', bin, ...args], {
     cwd,
-    env: { ...environment(), LOG_FORMAT: 'json' },
+    env: { ...environment(), LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   children.push(child)
@@ -129,6 +137,8 @@ test('mlproject run serves a project as it is, in memory, to a prediction', asyn
     period_type: 'weekly',
     requires_geo: true,
     required_covariates: ['rainfall'],
+    ...{ version: '1.10', target: 'cases', min_prediction_periods: 1, max_prediction_periods: 12 },
+    hpo_search_space: { rate: { low: 0.1, high: 1 } },
   })
   const { properties, required } = await send(`${url}/api/v1/configs/$schema`)
   expect(properties['n-lags']).toMatchObject({ type: 'integer', default: 3 })
@@ -206,6 +216,204 @@ test('mlproject run --data-dir keeps what it stores', async () => {
   expect(await send(`${await address(second)}/api/v1/configs/${id}`)).toMatchObject({ id })
 })
 
+/** Something that takes registrations, and what it was sent. */
+async function orchestrator() {
+  const taken: { info: Json; url: string }[] = []
+  const server = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    if (request.method === 'POST') taken.push(JSON.parse(body))
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ id: 'x', status: 'registered', ttl_seconds: 30 }))
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}/v2/services/$register`, taken }
+}
+
+test('mlproject run takes the file, and registers with all that it says where the environment names an orchestrator', async () => {
+  const folder = folderWith({ 'model/MLproject': wholeFile })
+  const { url, taken } = await orchestrator()
+  const env = { SERVICEKIT_ORCHESTRATOR_URL: url, GIT_REVISION: 'abcdef0', SERVICEKIT_HOST: 'me' }
+  const child = startWith(env, folder, 'mlproject', 'run', 'model/MLproject', '--port', '0')
+  const own = await send(`${await address(child)}/api/v1/info`)
+  await vi.waitFor(() => expect(taken).toHaveLength(1))
+  expect(taken[0]?.info).toEqual(own)
+  expect(own).toMatchObject({ id: 'dengue-lags', git_revision: 'abcdef0', version: '1.10' })
+  expect(taken[0]?.url).toMatch(/^http:\/\/me:\d+$/)
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([0, null])
+})
+
+test('mlproject run registers as its options say', async () => {
+  const folder = folderWith({ MLproject: smallFile })
+  const { url, taken } = await orchestrator()
+  const child = start(
+    ...([folder, 'mlproject', 'run', '--port', '0', '--register-url', url] as const),
+    ...['--advertise-host', 'model', '--advertise-port', '8080', '--keepalive-interval', '0.2'],
+  )
+  await address(child)
+  // Without an address for signs of life, the registration is the sign.
+  await vi.waitFor(() => expect(taken.length).toBeGreaterThan(1), { timeout: 10_000 })
+  expect(taken[0]?.url).toBe('http://model:8080')
+})
+
+test('mlproject run lays out config.yml as the file says, or the command line', async () => {
+  const show = { 'train.sh': 'cat config.yml\ntouch "$2"\n' }
+  const folder = folderWith({
+    ...show,
+    MLproject: `${smallFile}user_options: { n: { type: integer, default: 5 } }\nmeta_data: { config_format: flat }\n`,
+  })
+  const printed = async (...options: string[]) => {
+    const child = start(folder, 'mlproject', 'run', '--port', '0', ...options)
+    const url = await address(child)
+    const config = await send(`${url}/api/v1/configs`, { name: 'one', data: {} })
+    const { artifact_id } = await send(`${url}/api/v1/ml/$train`, {
+      ...{ config_id: config.id, data: historic },
+    })
+    const { data } = await send(`${url}/api/v1/artifacts/${artifact_id}`)
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+    return data.metadata.stdout as string
+  }
+  expect(await printed()).toMatch(/^n: 5$/m)
+  expect(await printed('--config-format', 'chap_core')).toMatch(/^user_option_values:\n {2}n: 5$/m)
+})
+
+test('scripts of an MLproject find the columns that its adapters name', async () => {
+  const folder = folderWith({
+    'train.sh': 'head -2 "$1"\ntouch "$2"\n',
+    MLproject: `${smallFile}adapters: { Cases: disease_cases, wk: week }\n`,
+  })
+  const url = await address(start(folder, 'mlproject', 'run', '--port', '0'))
+  const config = await send(`${url}/api/v1/configs`, { name: 'one', data: {} })
+  const trained = await send(`${url}/api/v1/ml/$train`, {
+    ...{ config_id: config.id, data: historic },
+  })
+  const { data } = await send(`${url}/api/v1/artifacts/${trained.artifact_id}`)
+  expect(data.metadata.stdout).toContain(
+    'time_period,location,disease_cases,rainfall,Cases,wk\r\n2024-W01,a,3,1.5,3,1\r\n',
+  )
+})
+
+test('mlproject run refuses a port that is taken before it opens anything', async () => {
+  const folder = folderWith({ MLproject: smallFile })
+  const server = createServer()
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const { code, err } = chapkit(
+    ...([folder, 'mlproject', 'run', '--port', `${port}`, '--data-dir', 'kept'] as const),
+  )
+  expect(code).toBe(1)
+  expect(err).toContain(`chapkit: Port ${port} is in use`)
+  expect(readdirSync(folder)).toEqual(['MLproject'])
+})
+
+test('mlproject run keeps what it stores where the environment says, or in a named database', async () => {
+  const folder = folderWith({ MLproject: smallFile })
+  const kept = startWith({ CHAPKIT_DATA_DIR: 'kept' }, folder, 'mlproject', 'run', '--port', '0')
+  await address(kept)
+  expect(existsSync(join(folder, 'kept/chapkit.db'))).toBe(true)
+  const named = start(folder, 'mlproject', 'run', '--port', '0', '--database', 'named.db')
+  await address(named)
+  expect(existsSync(join(folder, 'named.db'))).toBe(true)
+})
+
+const shellService = (more: string) => `
+import { BaseConfig, MLServiceBuilder, ShellModelRunner } from 'chapkit'
+import { z } from 'zod'
+const config = BaseConfig.extend({
+  'n-lags': z.int().min(1).default(3).describe('How many'),
+  lags: z.array(z.int()).default([1, 2]),
+  rate: z.number().default(1e-7),
+  how: z.enum(['no', '1:30']).default('no'),
+  seed: z.int().nullable().default(null),
+  must: z.string(),
+})
+export default new MLServiceBuilder({
+  info: {
+    id: 'dengue-lags', display_name: 'Lags: of "dengue"', version: '1.10', period_type: 'any',
+    required_covariates: ['rainfall'], min_prediction_periods: 4, target: 'cases',
+    hpo_search_space: { rate: [0.1, 1] }, model_metadata: { author: 'Ann' },
+  },
+  runner: new ShellModelRunner({
+    config: config.extend({ prediction_periods: z.int().default(5) }),
+    trainCommand: "sh train.sh {data_file} 'a {b}' *.txt",
+    predictCommand: ['sh', 'predict.sh', '{historic_file}', '{future_file}', "it's {x}", '{output_file}'],
+    adapters: { Cases: 'disease_cases' },
+    ${more}
+  }),
+}).build()
+`
+
+/** A service file in a folder that finds this package. */
+function serviceFolder(more = ''): string {
+  const parent = join(root, 'test', '.docs')
+  mkdirSync(parent, { recursive: true })
+  const folder = mkdtempSync(join(parent, 'mlproject-export-'))
+  folders.push(folder)
+  writeFileSync(join(folder, 'service.ts'), shellService(more))
+  return folder
+}
+
+test('export writes an MLproject that is read as the same service, and --check says so until the service changes', () => {
+  const folder = serviceFolder()
+  const written = chapkit(folder, 'mlproject', 'export')
+  expect(written).toEqual({ code: 0, out: 'Wrote MLproject\n', err: '' })
+  expect(chapkit(folder, 'mlproject', 'export', '--check')).toEqual({
+    ...{ code: 0, out: 'MLproject is up to date\n', err: '' },
+  })
+  const text = readFileSync(join(folder, 'MLproject'), 'utf8')
+  expect(text).toMatch(/^# Written from service\.ts by `chapkit mlproject export`/)
+  const { project } = readProject(text)
+  expect(project?.info).toMatchObject({
+    ...{ id: 'dengue-lags', version: '1.10', period_type: 'any', target: 'cases' },
+    ...{ min_prediction_periods: 4, hpo_search_space: { rate: [0.1, 1] } },
+  })
+  // Words, quotes and braces are those of the service, for a shell, too.
+  expect(toServiceCommands(project!, { params: {}, as: 'placeholders' })).toMatchObject({
+    train: "sh train.sh {data_file} 'a {b}' '*.txt'",
+    predict: `sh predict.sh {historic_file} {future_file} 'it'"'"'s {x}' {output_file}`,
+  })
+
+  const service = readFileSync(join(folder, 'service.ts'), 'utf8')
+  writeFileSync(join(folder, 'service.ts'), service.replace('1.10', '1.11'))
+  const stale = chapkit(folder, 'mlproject', 'export', '--check')
+  expect(stale.code).toBe(1)
+  expect(stale.out).toMatch(/^- version: "?1\.10"?$\n^\+ version: "?1\.11"?$/m)
+  expect(stale.err).toContain('MLproject is not what service.ts says')
+  expect(readFileSync(join(folder, 'MLproject'), 'utf8')).toBe(text)
+})
+
+test('export leaves a file alone that somebody wrote, unless it is told', () => {
+  const folder = serviceFolder()
+  writeFileSync(join(folder, 'MLproject.yml'), smallFile)
+  const refused = chapkit(folder, 'mlproject', 'export')
+  expect(refused.code).toBe(1)
+  expect(refused.err).toContain('MLproject.yml was not written by this command')
+  expect(readFileSync(join(folder, 'MLproject.yml'), 'utf8')).toBe(smallFile)
+  expect(chapkit(folder, 'mlproject', 'export', '-o', 'other')).toMatchObject({ code: 0 })
+  expect(chapkit(folder, 'mlproject', 'export', '--force')).toMatchObject({ code: 0 })
+  expect(readFileSync(join(folder, 'MLproject.yml'), 'utf8')).toContain('dengue-lags')
+})
+
+test('export tells what an MLproject cannot say, and refuses a model of functions', () => {
+  const folder = serviceFolder('timeoutSeconds: 60, onValidateTrain: () => [],')
+  const { code, err } = chapkit(folder, 'mlproject', 'export')
+  expect(code).toBe(0)
+  expect(err).toContain('chapkit: warning: onValidateTrain: no MLproject file can say it')
+  expect(err).toContain('chapkit: warning: timeoutSeconds: no MLproject file can say it')
+  writeFileSync(
+    join(folder, 'functions.ts'),
+    "import { FunctionalModelRunner, MLServiceBuilder } from 'chapkit'\nexport default new MLServiceBuilder({ info: { id: 'a', display_name: 'a', period_type: 'any' }, runner: new FunctionalModelRunner({ onTrain: () => 1, onPredict: ({ future }) => future }) }).build()\n",
+  )
+  const refused = chapkit(folder, 'mlproject', 'export', 'functions.ts')
+  expect(refused.code).toBe(1)
+  expect(refused.err).toContain('an MLproject runs commands')
+})
+
 test('migrate writes a service that serve serves', async () => {
   const folder = folderWith(project)
   const migrated = chapkit(folder, 'mlproject', 'migrate', '.', '--yes')
@@ -217,7 +425,8 @@ test('migrate writes a service that serve serves', async () => {
   const url = await address(child)
   expect(await send(`${url}/api/v1/info`)).toMatchObject({ id: 'dengue-lags' })
   const { data } = await send(`${url}/api/v1/configs`, { name: 'one', data: { seed: 1 } })
-  expect(data.additional_continuous_covariates).toEqual(['rainfall', 'mean_temperature'])
+  // As `mlproject run` has it: a config asks for no column that the file does not name.
+  expect(data.additional_continuous_covariates).toEqual([])
   expect(await predictOver(url, { seed: 1, 'n-lags': 4 })).toEqual([['2024-W03', 'a', 7]])
 
   const trees = await send(`${url}/api/v1/artifacts`)
@@ -263,7 +472,13 @@ test.each<[string, Record<string, string>, string[], number, string]>([
     1,
     'chapkit: There is no MLproject (nor MLproject.yaml, MLproject.yml) in .\n',
   ],
-  ['a folder that is not there', {}, ['run', 'nope'], 1, 'chapkit: There is no folder nope\n'],
+  [
+    'a folder that is not there',
+    {},
+    ['run', 'nope'],
+    1,
+    'chapkit: There is no file and no folder nope\n',
+  ],
   [
     'a file that is wrong in two places',
     { 'MLproject.yml': 'name: 3\nentry_points:\n  train: {command: a}\n' },

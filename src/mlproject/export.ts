@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type ScalarTag, stringify } from 'yaml'
 import { BaseConfig } from '../config/schema.ts'
 import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
+import { toYaml } from '../kernel/yaml.ts'
 import { MLServiceInfo } from '../ml/info.ts'
 import type { Command, ConfigSchema, FilePlaceholder, Scripts } from '../ml/runner.ts'
 import { parseCommand } from '../script/command.ts'
@@ -52,25 +52,9 @@ export function exportProject(spec: ServiceSpec, source: string): Exported {
     },
   }
   const head = `# Written from ${source} ${marker}: change that file, and run the command again.\n# chapkit mlproject export ${source} --check fails where that was not done.\n\n`
-  const text = head + stringify(document, { lineWidth: 0, version: '1.1', customTags: withPoint })
+  const text = head + toYaml(document)
   return { text, differences: compare(text, info, scripts, config.schema), dropped }
 }
-
-/** Readers of YAML 1.1 take a number with an exponent for one only where it has a point and a sign. */
-const withPoint = (tags: readonly unknown[]) => [
-  {
-    tag: 'tag:yaml.org,2002:float',
-    identify: (value: unknown) => typeof value === 'number' && String(value).includes('e'),
-    default: true,
-    test: /^(?!)/,
-    resolve: Number,
-    stringify: ({ value }) =>
-      String(value)
-        .replace(/^(-?\d+)e/, '$1.0e')
-        .replace(/e(\d)/, 'e+$1'),
-  } satisfies ScalarTag,
-  ...(tags as ScalarTag[]),
-]
 
 const periods = { weekly: 'week', monthly: 'month', any: 'any' } as const
 

@@ -1,5 +1,6 @@
 import { toYaml } from '../kernel/yaml.ts'
 import type { ServiceCommands } from './commands.ts'
+import { dataFolderOf } from './image.ts'
 import { describeSchema } from './options.ts'
 import type { MlProject } from './project.ts'
 import { defaultConfigFormat } from './service.ts'
@@ -53,19 +54,35 @@ export function toTypesFile(): string {
 }
 
 export function toComposeFile({ project, dataDir }: FilesOptions): string {
-  return toYaml({
-    services: {
-      [project.info.id]: {
-        build: '.',
-        ports: ['127.0.0.1:9090:9090'],
-        volumes: [`data:/app/${dataDir}`],
-        restart: 'unless-stopped',
-        init: true,
+  return `# GIT_REVISION=$(git rev-parse HEAD) docker compose up --build
+${toYaml({
+  services: {
+    [project.info.id]: {
+      // The commit, which chap-core asks for.
+      build: { context: '.', args: { GIT_REVISION: variable('GIT_REVISION') } },
+      ports: ['127.0.0.1:9090:9090'],
+      environment: {
+        ...Object.fromEntries(passed.map((name) => [name, variable(name)])),
+        SERVICEKIT_HOST: project.info.id,
       },
+      volumes: [`data:${dataFolderOf(dataDir)}`],
+      user: '1000:1000',
+      read_only: true,
+      tmpfs: ['/tmp'],
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+      restart: 'unless-stopped',
+      init: true,
+      stop_grace_period: '40s',
     },
-    volumes: { data: {} },
-  })
+  },
+  volumes: { data: {} },
+})}`
 }
+
+/** Variables that a service is told by the file .env beside its compose file. */
+const passed = ['CHAPKIT_API_KEYS', 'SERVICEKIT_ORCHESTRATOR_URL', 'SERVICEKIT_REGISTRATION_KEY']
+const variable = (name: string) => `\${${name}:-}`
 
 export function toReadme({ project }: FilesOptions): string {
   const { display_name, description } = project.info
@@ -89,8 +106,12 @@ npm install
 npm start
 \`\`\`
 
-Or with Docker: \`docker compose up --build\`; it answers at http://localhost:9090, with API pages at /docs. What it keeps is in
-\`${dataDir}/\`, or in the volume.
+Or with Docker: \`GIT_REVISION=$(git rev-parse HEAD) docker compose up --build\`; it answers at http://localhost:9090, with API
+pages at /docs. What it keeps is in \`${dataDir}/\`, or in the volume.
+
+With \`SERVICEKIT_ORCHESTRATOR_URL\` set, it registers with chap-core by itself. chap-core takes a model only with the commit of its
+image, \`GIT_REVISION\`, and takes another commit only with another version: raise \`version\` in \`service.ts\` with each
+commit that you deploy. \`.github/workflows/publish.yml\` builds such an image on GitHub.
 
 ## Commands
 
@@ -122,7 +143,10 @@ ${notes.length === 0 ? '' : `\n## To do by hand\n\n${notes.map((note) => `* ${on
 export function toIgnoreFiles({ dataDir }: FilesOptions): Readonly<Record<string, string[]>> {
   return {
     '.gitignore': ['node_modules/', `/${dataDir}/`],
-    '.dockerignore': ['.git', 'node_modules', dataDir, '_old', '.venv', 'renv/library', '.env'],
+    '.dockerignore': [
+      ...['.git', '.github', 'node_modules', dataDir, '_old', '.venv', 'renv/library', '.env'],
+      ...['__pycache__', 'Dockerfile', 'compose.yml'],
+    ],
     '.chapkitignore': [
       '/_old/',
       '/service.ts',
@@ -133,6 +157,7 @@ export function toIgnoreFiles({ dataDir }: FilesOptions): Readonly<Record<string
       '/compose.yml',
       '/.dockerignore',
       '/CHAPKIT.md',
+      '/.github/',
     ],
   }
 }

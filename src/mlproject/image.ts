@@ -20,6 +20,7 @@ export function baseImageOf(needs: Needs): string {
 /** A Dockerfile: the programs that the commands need, Node, the service, a user without rights. */
 export function toDockerfile(needs: Needs, { baseImage, dataDir }: ImageOptions): string {
   const image = baseImage ?? baseImageOf(needs)
+  const dataFolder = dataFolderOf(dataDir)
   const hasNode = image.startsWith('node:')
   const parts = [
     ...(hasNode ? [] : [`FROM ${node} AS node`]),
@@ -38,16 +39,40 @@ export function toDockerfile(needs: Needs, { baseImage, dataDir }: ImageOptions)
 COPY package.json package-lock.json* ./
 RUN npm install --omit=dev --no-audit --no-fund
 COPY . .`,
-    `RUN useradd --system --uid 10001 --create-home service \\
-  && mkdir -p /app/${dataDir} && chown 10001:10001 /app/${dataDir}
-USER 10001`,
-    `ENV HOST=0.0.0.0 PORT=9090 CHAPKIT_DATA_DIR=/app/${dataDir} LOG_FORMAT=json
+    ...writable(dataFolder),
+    `# The commit that this image is made of, which chap-core asks for:
+# docker build --build-arg GIT_REVISION=$(git rev-parse HEAD) .
+ARG GIT_REVISION=""
+ENV GIT_REVISION=$GIT_REVISION`,
+    `ENV NODE_ENV=production HOST=0.0.0.0 PORT=9090 CHAPKIT_DATA_DIR=${dataFolder} LOG_FORMAT=json
 EXPOSE 9090
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \\
-  CMD ["node", "-e", "fetch('http://127.0.0.1:9090/health').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "node_modules/chapkit/dist/cli/bin.js", "serve", "service.ts"]`,
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \\
+  CMD ["node", "-e", "fetch('http://127.0.0.1:9090/health/ready').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "/app/node_modules/chapkit/dist/cli/bin.js", "serve", "/app/service.ts"]`,
   ]
   return `${parts.join('\n\n')}\n`
+}
+
+/**
+ * Where the data of the service are in the image: in `data` of its working directory, where who installs images puts a volume. The
+ * model keeps its own folder of that name, so the working directory is another one then.
+ */
+export function dataFolderOf(dataDir: string): string {
+  return dataDir === 'data' ? '/app/data' : '/service/data'
+}
+
+/** What the service writes to, and the user that it is. */
+function writable(dataFolder: string): string[] {
+  const workFolder = dataFolder.replace(/\/data$/, '')
+  return [
+    `# The service writes to its data, which is a volume, and to /tmp; it runs where all else is read-only. Programs that write to the
+# home of their user write to /tmp, too.
+RUN getent passwd 1000 || useradd --uid 1000 --no-create-home --home-dir /tmp service
+RUN mkdir -p ${dataFolder} && chown 1000:1000 ${dataFolder}
+ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1
+${workFolder === '/app' ? '' : `# Here data/ is the service's; that of the model is in /app.\nWORKDIR ${workFolder}\n`}USER 1000:1000
+VOLUME ${dataFolder}`,
+  ]
 }
 
 function installs(needs: Needs, image: string): string[] {

@@ -21,6 +21,7 @@ function input(
     files: new Map(Object.entries(files)),
     baseImage: null,
     version: '1.2.3',
+    workflow: 'name: publish\n',
     ...more,
   }
 }
@@ -41,6 +42,7 @@ test('writes a service with all around it, and moves the MLproject file away', (
     'Dockerfile',
     'compose.yml',
     'CHAPKIT.md',
+    '.github/workflows/publish.yml',
     'README.md',
     '.gitignore',
     '.dockerignore',
@@ -53,7 +55,7 @@ test('writes a service with all around it, and moves the MLproject file away', (
 test('the service file has options, commands and what the file says of the model', () => {
   const text = textsOf(wholeFile)['service.ts'] ?? ''
   for (const part of [
-    ".default(['rainfall', 'mean_temperature'])",
+    '.default([])',
     "  'n-lags': z.int().default(3).meta({ title: 'N Lags', description: 'How many lags' }),",
     "  prior: z.string().nullable().default(null).meta({ title: 'The prior' }),",
     "  seed: z.int().meta({ title: 'Seed' }),",
@@ -94,7 +96,9 @@ test('the package depends on this version, and compose listens on this machine o
 test("a folder named data stays the model's", () => {
   const texts = textsOf(smallFile, { 'data/prior.txt': '' })
   expect(texts['package.json']).toContain('--data-dir service-data')
-  expect(texts.Dockerfile).toContain('CHAPKIT_DATA_DIR=/app/service-data')
+  expect(texts.Dockerfile).toContain('CHAPKIT_DATA_DIR=/service/data')
+  expect(texts.Dockerfile).toContain('WORKDIR /service\nUSER 1000:1000\nVOLUME /service/data\n')
+  expect(texts['compose.yml']).toContain('- data:/service/data')
   expect(texts['.gitignore']).toContain('/service-data/')
   expect(texts['CHAPKIT.md']).toContain("data/ is the model's own")
 })
@@ -141,8 +145,9 @@ describe('the Dockerfile', () => {
   test('has Node alone where nothing else is needed, a user without rights and a health check', () => {
     const text = image('sh train.sh')
     expect(text).toMatch(/^FROM node:24-bookworm-slim\n/)
-    expect(text).toContain('USER 10001')
+    expect(text).toContain('USER 1000:1000')
     expect(text).toContain('HEALTHCHECK')
+    expect(text).toContain('127.0.0.1:9090/health/ready')
   })
 
   test('has R with the packages that are locked', () => {

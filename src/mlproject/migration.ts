@@ -37,11 +37,16 @@ export interface MigrationInput {
   files: ProjectFiles
   baseImage: string | null
   version: string
+  /** Text of the workflow that publishes the image. */
+  workflow: string
 }
+
+/** Where that workflow belongs. */
+export const workflowPath = '.github/workflows/publish.yml'
 
 /** What a migration would do. Throws a `MlProjectError` when it would take something away. */
 export function planMigration(input: MigrationInput): Migration {
-  const { project, commands, file, names, files, baseImage, version } = input
+  const { project, commands, file, names, files, baseImage, version, workflow } = input
   const needs = findNeeds(Object.values(project.commands), files, project.environmentFiles)
   const dataDir = names.has('data') ? 'service-data' : 'data'
   const notes = [...needs.notes]
@@ -59,7 +64,9 @@ export function planMigration(input: MigrationInput): Migration {
     ['Dockerfile', toDockerfile(needs, { baseImage, dataDir })],
     ['compose.yml', toComposeFile(options)],
     ['CHAPKIT.md', toGuide(options)],
+    [workflowPath, workflow],
   ])
+  const isThere = (path: string) => names.has(path) || files.has(path)
   const reasons: string[] = []
   if (baseImage !== null && !/^[\w./:@-]+$/.test(baseImage))
     reasons.push(`--base-image: expected the name of an image, got "${baseImage}"`)
@@ -70,15 +77,15 @@ export function planMigration(input: MigrationInput): Migration {
   for (const [path, text] of made) {
     if (runs(project, path))
       reasons.push(`a command runs ${path}, which would be written: rename it`)
-    else if (names.has(path) && files.get(path) !== text)
+    else if (isThere(path) && files.get(path) !== text)
       reasons.push(`${path} is there and would be overwritten: move or rename it`)
   }
   if (reasons.length > 0) throw new MlProjectError(reasons)
 
   const writes = [...made]
-    .filter(([path]) => !names.has(path))
+    .filter(([path]) => !isThere(path))
     .map(([path, text]) => ({ path, text }))
-  const kept = [...made.keys()].filter((path) => names.has(path))
+  const kept = [...made.keys()].filter(isThere)
   if (names.has('README.md')) kept.push('README.md')
   else writes.push({ path: 'README.md', text: toReadme(options) })
 

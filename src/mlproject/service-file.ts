@@ -10,9 +10,6 @@ import {
 import type { MlProject } from './project.ts'
 import { defaultConfigFormat } from './service.ts'
 
-/** Covariates that a migrated service takes unless a config says otherwise. */
-const covariates = ['rainfall', 'mean_temperature']
-
 /** The text of `service.ts`; `env` names variables that the commands need besides the usual ones. */
 export function toServiceFile(
   project: MlProject,
@@ -38,7 +35,7 @@ const config = BaseConfig.extend({
     .meta({ title: 'Prediction Periods' }),
   additional_continuous_covariates: z
     .array(z.string())
-    .default(${toLiteral(defaults.additional_continuous_covariates ?? covariates)})
+    .default(${toLiteral(defaults.additional_continuous_covariates ?? [])})
     .meta({ title: 'Additional Continuous Covariates' }),
 ${fields.join('')}})
 

@@ -5,6 +5,7 @@ import { fileNames } from '../../mlproject/project.ts'
 import { writeWhole } from '../files.ts'
 import { loadService } from '../load.ts'
 import { failed } from '../mlproject.ts'
+import { print, say } from '../print.ts'
 
 export interface ExportOptions {
   output?: string
@@ -25,18 +26,18 @@ export async function exportProject(file: string, options: ExportOptions): Promi
         : relative(dirname(resolve(target)), resolve(file))
     const { text, differences, dropped } = toProject(service.spec, source)
     const current = existsSync(target) ? readFileSync(target, 'utf8') : null
-    for (const lost of dropped) console.error(`chapkit: warning: ${lost}`)
+    for (const lost of dropped) say(`chapkit: warning: ${lost}`)
     for (const difference of differences)
-      console.error(`chapkit: ${check ? '' : 'warning: '}${difference}`)
+      say(`chapkit: ${check ? '' : 'warning: '}${difference}`)
     if (check) return checked({ target, source, text, current, isSame: differences.length === 0 })
     if (current !== null && current !== text && !isExported(current) && !force) {
-      console.error(
+      say(
         `chapkit: ${target} was not written by this command: name another file with -o, or add --force`,
       )
       return 1
     }
     if (current !== text) await writeWhole(target, text, { force: current !== null })
-    console.log(current === text ? `${target} is up to date` : `Wrote ${target}`)
+    print(current === text ? `${target} is up to date` : `Wrote ${target}`)
     return 0
   } catch (error) {
     return failed(error)
@@ -57,14 +58,14 @@ interface Checked {
 
 function checked({ target, source, text, current, isSame }: Checked): number {
   if (current === text) {
-    if (isSame) console.log(`${target} is up to date`)
+    if (isSame) print(`${target} is up to date`)
     return isSame ? 0 : 1
   }
   if (current === null)
-    console.error(`chapkit: there is no ${target}; run chapkit mlproject export`)
+    say(`chapkit: there is no ${target}; run chapkit mlproject export`)
   else {
-    console.log(changes(current, text))
-    console.error(
+    print(changes(current, text))
+    say(
       `chapkit: ${target} is not what ${source} says; run chapkit mlproject export${isExported(current) ? '' : ' --force'}`,
     )
   }

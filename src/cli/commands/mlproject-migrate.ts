@@ -5,8 +5,14 @@ import { printable } from '../../kernel/printable.ts'
 import { decodeText } from '../../kernel/text.ts'
 import { MlProjectError } from '../../mlproject/commands.ts'
 import { isTelling } from '../../mlproject/environment.ts'
-import { type Migration, oldFolder, planMigration } from '../../mlproject/migration.ts'
+import {
+  type Migration,
+  oldFolder,
+  planMigration,
+  workflowPath,
+} from '../../mlproject/migration.ts'
 import { version } from '../../version.ts'
+import { readWorkflow } from '../init/plan.ts'
 import { applyMigration } from '../migrate.ts'
 import { failed, findProject } from '../mlproject.ts'
 import { print, say, screen } from '../print.ts'
@@ -35,6 +41,7 @@ export async function migrate(
     const files = readFiles(folder)
     const plan = planMigration({
       ...{ project, commands, file, names, files, baseImage, version },
+      workflow: readWorkflow(),
     })
     for (const warning of warnings) say(`chapkit: warning: ${warning}`)
     for (const note of plan.notes) say(`chapkit: warning: ${note}`)
@@ -121,4 +128,5 @@ const onTop = new Set([
   '.gitignore',
   '.dockerignore',
   '.chapkitignore',
+  workflowPath,
 ])

@@ -224,6 +224,9 @@ test.each(['monthly', 'weekly'] as const)(
   },
 )
 
+/** A variable in a compose file, empty where it is not set. */
+const variable = (name: string) => `$\{${name}:-}`
+
 test.each(templateNames)(
   'the image of %s is small and safe: sources, user, health, signals',
   (template) => {
@@ -244,25 +247,80 @@ test.each(templateNames)(
       given('FROM').every((image) => /^node:24-bookworm-slim( AS packages)?$/.test(image)),
     ).toBe(true)
     // A number, which is known not to be root.
-    expect(given('USER')).toEqual(['1000'])
+    expect(given('USER')).toEqual(['1000:1000'])
     const [command] = given('CMD')
     const [, health] = given('HEALTHCHECK')[0]!.split('CMD ')
     for (const list of [command, health]) expect(JSON.parse(list!)[0]).toBe('node')
     const main = JSON.parse(command!)[1]
     expect(files.has(main) || main.startsWith('node_modules/chapkit/')).toBe(true)
-    expect(given('VOLUME')).toEqual(['/data'])
-    expect(given('ENV')[0]).toContain('CHAPKIT_DATA_DIR=/data')
+    expect(health).toContain('/health/ready')
+    // In `data` of the working directory, where who installs images puts the volume.
+    expect(given('WORKDIR').at(-1)).toBe('/app')
+    expect(given('VOLUME')).toEqual(['/app/data'])
+    expect(given('RUN').at(-1)).toBe('mkdir -p data && chown 1000:1000 data')
+    const environment = given('ENV').join(' ')
+    expect(environment).toContain('CHAPKIT_DATA_DIR=/app/data')
+    // Programs that write to their home have one that can be written.
+    expect(environment).toContain('HOME=/tmp')
+    expect(given('ARG')).toEqual(['GIT_REVISION=""'])
+    expect(environment).toContain('GIT_REVISION=$GIT_REVISION')
 
     const compose = parse(files.get('compose.yml')!)
     expect(compose.services.dengue).toMatchObject({
       ports: ['127.0.0.1:8000:8000'],
-      volumes: ['data:/data'],
+      build: { context: '.', args: { GIT_REVISION: variable('GIT_REVISION') } },
+      volumes: ['data:/app/data'],
+      user: '1000:1000',
+      read_only: true,
+      tmpfs: ['/tmp'],
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
       restart: 'unless-stopped',
     })
+    expect(compose.services.dengue.environment).toMatchObject({
+      SERVICEKIT_ORCHESTRATOR_URL: variable('SERVICEKIT_ORCHESTRATOR_URL'),
+      SERVICEKIT_HOST: 'dengue',
+    })
     expect(compose.volumes).toHaveProperty('data')
-    for (const secret of ['.env', 'node_modules', 'data']) {
+    for (const secret of ['.env', '.git', 'node_modules', 'data']) {
       expect(files.get('.dockerignore')!.split('\n')).toContain(secret)
     }
+  },
+)
+
+test.each(templateNames)(
+  'the workflow of %s publishes an image that knows its commit',
+  (template) => {
+    const workflow = parse(
+      planProject({ ...choice, template }).get('.github/workflows/publish.yml')!,
+    )
+    const { permissions, steps } = workflow.jobs.image
+    expect(permissions).toMatchObject({ packages: 'write', attestations: 'write' })
+    const step = (name: string) =>
+      steps.find(({ uses }: { uses?: string }) => uses?.startsWith(`${name}@`))?.with
+    expect(step('docker/build-push-action')).toMatchObject({
+      push: true,
+      'build-args': `GIT_REVISION=$\{{ github.sha }}`,
+    })
+    expect(step('docker/login-action').registry).toBe('ghcr.io')
+    expect(step('actions/attest-build-provenance')['subject-digest']).toContain(
+      'push.outputs.digest',
+    )
+  },
+)
+
+test.each(templateNames)(
+  'a service made from %s registers where the environment says so',
+  (template) => {
+    const files = planProject({ ...choice, template })
+    // An MLproject is registered by `mlproject run`.
+    if (template !== 'mlproject')
+      expect(files.get('service.ts')).toContain(
+        'if (process.env.SERVICEKIT_ORCHESTRATOR_URL) builder.withRegistration()',
+      )
+    expect(files.get(template === 'mlproject' ? 'MLproject' : 'service.ts')).toMatch(
+      /version: '?1\.0\.0'?$|version: '1\.0\.0',$/m,
+    )
   },
 )
 
@@ -279,7 +337,8 @@ test.each(templateNames)('a project made from %s names only files that it has', 
       name,
     ).toBe(true)
   for (const [path, content] of files) {
-    expect(content, path).not.toMatch(/\{\{/)
+    // Those of the workflow are GitHub's.
+    if (!path.startsWith('.github/')) expect(content, path).not.toMatch(/\{\{/)
     expect(content.endsWith('\n'), path).toBe(true)
   }
 })

@@ -24,7 +24,14 @@ export type ProjectFiles = ReadonlyMap<string, string>
 /** npm leaves files with these names out of packages, or reads them itself. */
 const dotted = ['gitignore', 'dockerignore', 'chapkitignore']
 
+/** Files that belong into folders of their own. */
+const placed: Readonly<Record<string, string>> = { 'publish.yml': '.github/workflows/publish.yml' }
+
 const templateFolder = join(import.meta.dirname, '..', 'templates')
+
+/** The workflow that publishes the image of a project. */
+export const readWorkflow = () =>
+  readFileSync(join(templateFolder, 'shared', 'publish.yml'), 'utf8')
 
 /** Every file of a project that is to be made. */
 export function planProject(options: PlanOptions): ProjectFiles {
@@ -46,8 +53,9 @@ export function planProject(options: PlanOptions): ProjectFiles {
     for (const name of readdirSync(join(templateFolder, folder)).sort()) {
       if (name === 'validation.ts' && !withValidation) continue
       const text = readFileSync(join(templateFolder, folder, name), 'utf8')
-      const path = dotted.includes(name) ? `.${name}` : name
-      files.set(path, render(path, text, { values, flags }))
+      const path = placed[name] ?? (dotted.includes(name) ? `.${name}` : name)
+      // Its braces are those of GitHub.
+      files.set(path, name in placed ? text : render(path, text, { values, flags }))
     }
   }
   files.set('package.json', toPackageFile(options, template))

@@ -31,7 +31,10 @@ const builder = new MLServiceBuilder({
   info: {
     id: '{{id}}',
     display_name: '{{title}}',
+    // chap-core binds a version to one commit: raise it with every commit that is deployed.
+    version: '1.0.0',
     description: 'Counts of the same season in past years',
+    // 'weekly', 'monthly', or 'any' for a model that takes both.
     period_type: '{{period}}',
     // How far you trust it: gray, red, orange, yellow or green.
     model_metadata: { author: 'Unknown', author_assessed_status: 'red' },
@@ -41,6 +44,8 @@ const builder = new MLServiceBuilder({
 
 // With keys in the environment, every request has to have one: whoever can reach the service may use it otherwise.
 if (process.env.CHAPKIT_API_KEYS) builder.withAuth()
+// With the URL of an orchestrator, such as that of chap-core, the service registers there and stays registered.
+if (process.env.SERVICEKIT_ORCHESTRATOR_URL) builder.withRegistration()
 
 const service = builder.build()
 
