@@ -244,9 +244,17 @@ function fieldsOf(schema: ConfigSchema): Record<string, unknown> {
     Object.entries(properties).map(([name, { title: _title, $defs: _defs, ...field }]) => [
       name,
       // What may be left out is null in the file; it was told.
-      { ...field, default: field.default ?? null },
+      { ...toOneForm(field), default: field.default ?? null },
     ]),
   )
+}
+
+/** Alternatives that are types alone are also written as a list of types. */
+function toOneForm({ anyOf, ...field }: JsonSchema): JsonSchema {
+  const types = Array.isArray(anyOf) ? anyOf.map(({ type, ...more }) => [type, more] as const) : []
+  if (types.length === 0 || !types.every(([, more]) => Object.keys(more).length === 0))
+    return { ...field, ...(anyOf !== undefined && { anyOf }) }
+  return { ...field, type: types.flatMap(([type]) => type) }
 }
 
 /** What only a service file has. */

@@ -27,8 +27,7 @@ export async function exportProject(file: string, options: ExportOptions): Promi
     const { text, differences, dropped } = toProject(service.spec, source)
     const current = existsSync(target) ? readFileSync(target, 'utf8') : null
     for (const lost of dropped) say(`chapkit: warning: ${lost}`)
-    for (const difference of differences)
-      say(`chapkit: ${check ? '' : 'warning: '}${difference}`)
+    for (const difference of differences) say(`chapkit: ${check ? '' : 'warning: '}${difference}`)
     if (check) return checked({ target, source, text, current, isSame: differences.length === 0 })
     if (current !== null && current !== text && !isExported(current) && !force) {
       say(
@@ -61,8 +60,7 @@ function checked({ target, source, text, current, isSame }: Checked): number {
     if (isSame) print(`${target} is up to date`)
     return isSame ? 0 : 1
   }
-  if (current === null)
-    say(`chapkit: there is no ${target}; run chapkit mlproject export`)
+  if (current === null) say(`chapkit: there is no ${target}; run chapkit mlproject export`)
   else {
     print(changes(current, text))
     say(
