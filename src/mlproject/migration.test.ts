@@ -98,7 +98,7 @@ test("a folder named data stays the model's", () => {
   expect(texts['package.json']).toContain('--data-dir service-data')
   expect(texts.Dockerfile).toContain('CHAPKIT_DATA_DIR=/service/data')
   expect(texts.Dockerfile).toContain('WORKDIR /service\nUSER 1000:1000\nVOLUME /service/data\n')
-  expect(texts['compose.yml']).toContain('- data:/service/data')
+  expect(texts['compose.yml']).toContain('data:/service/data')
   expect(texts['.gitignore']).toContain('/service-data/')
   expect(texts['CHAPKIT.md']).toContain("data/ is the model's own")
 })
