@@ -57,7 +57,7 @@ test('a migration moves and writes', async () => {
 
 test.each([
   ['a file that is in the way', [{ path: 'train.sh', text: 'other' }], []],
-  ['a folder that is not there', [{ path: 'no/where', text: '' }], []],
+  ['a folder that cannot be made', [{ path: 'train.sh/where', text: '' }], []],
   ['a file to move that is not there', [], [{ from: 'nothing', to: '_old/nothing' }]],
 ])('%s in the middle undoes all of it', async (_name, writes, moves) => {
   const folder = folderWith(project)

@@ -263,7 +263,7 @@ test('mlproject run lays out config.yml as the file says, or the command line', 
   const show = { 'train.sh': 'cat config.yml\ntouch "$2"\n' }
   const folder = folderWith({
     ...show,
-    MLproject: `${smallFile}user_options: { n: { type: integer, default: 5 } }\nmeta_data: { config_format: flat }\n`,
+    MLproject: `${smallFile}user_options: { lags: { type: integer, default: 5 } }\nmeta_data: { config_format: flat }\n`,
   })
   const printed = async (...options: string[]) => {
     const child = start(folder, 'mlproject', 'run', '--port', '0', ...options)
@@ -277,8 +277,8 @@ test('mlproject run lays out config.yml as the file says, or the command line', 
     await once(child, 'exit')
     return data.metadata.stdout as string
   }
-  expect(await printed()).toMatch(/^n: 5$/m)
-  expect(await printed('--config-format', 'chap_core')).toMatch(/^user_option_values:\n {2}n: 5$/m)
+  expect(await printed()).toMatch(/^lags: 5$/m)
+  expect(await printed('--config-format', 'chap_core')).toMatch(/^user_option_values:\n {2}lags: 5$/m)
 })
 
 test('scripts of an MLproject find the columns that its adapters name', async () => {
