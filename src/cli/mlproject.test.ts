@@ -278,7 +278,9 @@ test('mlproject run lays out config.yml as the file says, or the command line', 
     return data.metadata.stdout as string
   }
   expect(await printed()).toMatch(/^lags: 5$/m)
-  expect(await printed('--config-format', 'chap_core')).toMatch(/^user_option_values:\n {2}lags: 5$/m)
+  expect(await printed('--config-format', 'chap_core')).toMatch(
+    /^user_option_values:\n {2}lags: 5$/m,
+  )
 })
 
 test('scripts of an MLproject find the columns that its adapters name', async () => {
