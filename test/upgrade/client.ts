@@ -70,5 +70,9 @@ export async function serve(name: ServiceName, { dataDir, env = {} }: ServeOptio
   }
 }
 
-const serviceFiles = { functions: 'functions.ts', shell: 'shell/service.ts' } as const
+const serviceFiles = {
+  functions: 'functions.ts',
+  shell: 'shell/service.ts',
+  tasks: 'tasks/service.ts',
+} as const
 export type ServiceName = keyof typeof serviceFiles

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { version } from 'chapkit'
 import { fixtureFile, pack, type Stories } from './fixture.ts'
 import { tellOfCommands, tellOfFunctions } from './story.ts'
+import { tellOfTasks } from './task-story.ts'
 
 const file = fixtureFile(version)
 if (existsSync(file) && !process.argv.includes('--force')) {
@@ -18,6 +19,8 @@ try {
     functions: await tellOfFunctions(join(work, 'functions'), 'SIGTERM'),
     killed: await tellOfFunctions(join(work, 'killed'), 'SIGKILL'),
     shell: await tellOfCommands(join(work, 'shell')),
+    tasks: await tellOfTasks(join(work, 'tasks'), 'SIGTERM'),
+    'tasks-killed': await tellOfTasks(join(work, 'tasks-killed'), 'SIGKILL'),
   }
   writeFileSync(join(work, 'stories.json'), JSON.stringify(stories))
   mkdirSync(dirname(file), { recursive: true })

@@ -38,6 +38,15 @@ export async function takeSnapshot(service: Running): Promise<Snapshot> {
   if ((await service.send('GET', '/api/v1/notes')).ok) {
     for (const id of await ids('/api/v1/notes')) await read(`/api/v1/notes/${id}`)
   }
+  // Early versions have no tasks, and early services none either.
+  if ((await service.send('GET', '/api/v1/tasks')).ok) {
+    for (const id of await ids('/api/v1/tasks')) {
+      for (const what of ['', '/$schema']) await read(`/api/v1/tasks/${id}${what}`)
+    }
+    for (const id of await ids('/api/v1/schedules')) {
+      for (const what of ['', '/$runs']) await read(`/api/v1/schedules/${id}${what}`)
+    }
+  }
   for (const what of ['configs', 'artifacts']) await read(`/api/v1/${what}/$stats`)
   return snapshot
 

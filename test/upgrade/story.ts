@@ -2,11 +2,27 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Running, serve } from './client.ts'
 import { type Snapshot, takeSnapshot } from './snapshot.ts'
 
+/** A frame as it was answered. */
+export interface Frame {
+  columns: string[]
+  data: (string | number | boolean | null)[][]
+}
+
 /** What a version of the service wrote, with the answers that it gave: the newest one has to give the same. */
 export interface Story {
   snapshot: Snapshot
   /** A prediction that was made: its request, and the frame that came. */
-  prediction: { body: { artifact_id: string; historic: object; future: object }; frame: object }
+  prediction: { body: { artifact_id: string; historic: object; future: object }; frame: Frame }
+  /** The same, where locations and periods were sent as numbers. Early fixtures have none. */
+  numbered?: Story['prediction']
+  /** Schedules over which time went on while no service ran. Early fixtures have none. */
+  schedules?: {
+    /** Has one slot, which has come meanwhile: it is run, or counted as missed. */
+    late: string
+    left: string
+    /** Has slots that wait for the job of the first. */
+    queued: string
+  }
   /** Requests that had a key, with their answers. */
   keyed: readonly { path: string; body: unknown; key: string; answer: object }[]
   /** Jobs that were promised and have not ended, in their order. */
@@ -36,6 +52,12 @@ export async function tellOfFunctions(dataDir: string, end: 'SIGTERM' | 'SIGKILL
     await trained(service, wrong)
     const model = await trained(service, config.id)
     const prediction = await predicted(service, model)
+    const numbered = await predicted(
+      service,
+      await trained(service, config.id, numberedHistory),
+      numberedHistory,
+      numberedFuture,
+    )
     await writeNotes(service)
     await writeArtifacts(service, config.id)
     await allEnded(service)
@@ -50,8 +72,10 @@ export async function tellOfFunctions(dataDir: string, end: 'SIGTERM' | 'SIGKILL
     for (const config_id of [slow, slow, config.id]) {
       promised.push(await service.json('POST', '/api/v1/ml/$train', { config_id, data: history }))
     }
+    const numbers = { config_id: config.id, data: numberedHistory }
+    promised.push(await service.json('POST', '/api/v1/ml/$train', numbers))
     await until(service, promised[0]!.job_id, (status) => status === 'running')
-    return { snapshot, prediction, keyed, promised }
+    return { snapshot, prediction, numbered, keyed, promised }
   } finally {
     await service.end(end)
   }
@@ -67,8 +91,14 @@ export async function tellOfCommands(dataDir: string): Promise<Story> {
     })
     const model = await trained(service, config.id)
     const prediction = await predicted(service, model)
+    const numbered = await predicted(
+      service,
+      await trained(service, config.id, numberedHistory),
+      numberedHistory,
+      numberedFuture,
+    )
     await allEnded(service)
-    return { snapshot: await takeSnapshot(service), prediction, keyed: [], promised: [] }
+    return { snapshot: await takeSnapshot(service), prediction, numbered, keyed: [], promised: [] }
   } finally {
     await service.end()
   }
@@ -78,33 +108,39 @@ export async function tellOfCommands(dataDir: string): Promise<Story> {
 export async function until(
   service: Running,
   id: string,
-  is: (status: string) => boolean,
+  is: (status: string, job: { progress: unknown }) => unknown,
 ): Promise<{ status: string; error: string | null; artifact_id: string }> {
   for (let asked = 0; asked < 1000; asked++) {
     const job = await service.json('GET', `/api/v1/jobs/${id}`)
-    if (is(job.status)) return job
+    if (is(job.status, job)) return job
     await sleep(20)
   }
   throw new Error(`Waited in vain for job ${id}`)
 }
 
-async function allEnded(service: Running) {
+export async function allEnded(service: Running) {
   for (const { id } of await service.json('GET', '/api/v1/jobs'))
     await until(service, id, (status) => !['pending', 'running'].includes(status))
 }
 
-async function trained(service: Running, config_id: string): Promise<string> {
-  const body = { config_id, data: history }
+export async function trained(service: Running, config_id: string, data: object = history) {
+  const body = { config_id, data }
   return (await service.json('POST', '/api/v1/ml/$train', body, wait)).artifact_id
 }
 
-async function predicted(service: Running, artifact_id: string): Promise<Story['prediction']> {
-  const body = { artifact_id, historic: history, future }
+export async function predicted(
+  service: Running,
+  artifact_id: string,
+  historic: object = history,
+  rows: object = future,
+): Promise<Story['prediction']> {
+  const body = { artifact_id, historic, future: rows }
   const { prediction } = await service.json('POST', '/api/v1/ml/$predict', body, wait)
   return { body, frame: prediction }
 }
 
-async function withKey(service: Running, path: string, body: unknown) {
+/** Sends a request with a key, and answers both. */
+export async function withKey(service: Running, path: string, body: unknown) {
   const key = `key of ${path}`
   return {
     path,
@@ -127,6 +163,7 @@ async function writeArtifacts(service: Running, config: string) {
     tags: ['survey'],
   })
   await service.json('POST', `/api/v1/configs/${config}/$link-artifact`, { artifact_id: root.id })
+  await service.json('POST', '/api/v1/artifacts', { data: numberedHistory, tags: ['numbers'] })
   // Above 64 KiB contents lie in a file of their own.
   const large = Array.from({ length: 9000 }, (_, at) => `line ${at}`).join('\n')
   await service.json('POST', `/api/v1/artifacts/$upload?parent_id=${root.id}&tags=large`, large, {
@@ -135,7 +172,7 @@ async function writeArtifacts(service: Running, config: string) {
 }
 
 const wait = { prefer: 'wait=60' }
-const history = {
+export const history = {
   columns: ['time_period', 'location', 'disease_cases', 'rainfall'],
   data: [
     ['2024-01', '007', 12, 3.5],
@@ -149,5 +186,21 @@ const future = {
   data: [
     ['2024-03', '007', 1],
     ['2024-03', 'Rondônia, "west"', 2],
+  ],
+}
+/** Codes and periods as programs send them that have read them from a table as numbers. */
+const numberedHistory = {
+  columns: ['time_period', 'location', 'disease_cases', 'rainfall'],
+  data: [
+    [202401, 7, 12, 3.5],
+    [202402, 7, 18, null],
+    [202401, 1000000000000, 4, 0],
+  ],
+}
+const numberedFuture = {
+  columns: ['time_period', 'location', 'rainfall'],
+  data: [
+    [202403, 7, 1],
+    [202403, 1000000000000, 2],
   ],
 }

@@ -1,0 +1,3 @@
+echo "some output"
+echo "this one was to fail" >&2
+exit 3
