@@ -47,7 +47,7 @@ async function chapkit(args: string[], cwd: string) {
 
 const choice: PlanOptions = {
   ...{ name: 'dengue', title: 'Dengue', template: 'fn-ts', period: 'monthly' },
-  ...{ validation: false, chapkit: '^0.2.0' },
+  ...{ validation: false, chapkit: '^0.3.0' },
 }
 
 test('a project is made in a new folder, and the next commands are said', async () => {
