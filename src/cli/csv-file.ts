@@ -24,13 +24,19 @@ const optionWords: DialectWords = {
   dateFormat: '--date-format',
 }
 
+/** What a service says of the columns and periods of its data. */
+export interface ServedData {
+  info: Pick<Info, 'required_covariates' | 'period_type'>
+  /** Covariates of the config: they hold numbers, too. */
+  covariates: readonly string[]
+}
+
 /**
- * Reads a CSV file, or stdin for `-`, as the service would: `info` says which columns hold numbers, and what its periods
- * are. What is wrong with it is told with its name, line and column.
+ * Reads a CSV file, or stdin for `-`, as the service would: it says which columns hold numbers, and what its periods are. What is wrong with it is told with its name, line and column.
  */
 export async function readCsvFile(
   path: string,
-  info: Info,
+  { info, covariates }: ServedData,
   options: DialectOptions = {},
 ): Promise<CsvFile> {
   const name = path === '-' ? 'stdin' : path
@@ -40,7 +46,7 @@ export async function readCsvFile(
   let frame: FrameJson
   try {
     frame = parseCsvFile(bytes, {
-      numeric: new Set(info.required_covariates),
+      numeric: new Set([...(info.required_covariates ?? []), ...covariates]),
       required: info.required_covariates ?? [],
       dialect: readDialect(options, info.period_type ?? 'any'),
       words: optionWords,

@@ -106,6 +106,30 @@ describe('train and predict', () => {
     expect(predicted.prediction.data).toEqual([['2024-03', 'Tillabéri', 2, 3, 4, 5, 6]])
   })
 
+  test('decimal commas are read in the covariates of a config, too, and points refused there', async () => {
+    const file = (wind: string) =>
+      `time_period;location;disease_cases;wind\n2024-01;a;1;${wind}\n2024-02;a;1;007\n`
+    const cwd = folderWith({
+      'commas.csv': file('71,5'),
+      'points.csv': file('1.234'),
+      'next.csv': 'time_period;location;wind\n2024-03;a;1.234\n',
+    })
+    const how = ['--delimiter', 'semicolon', '--decimal', ',']
+    const config = ['--config-data', '{"additional_continuous_covariates": ["wind"]}']
+    const trained = await json(['train', 'commas.csv', ...how, ...config], { cwd })
+    const { artifacts } = createClient({ url: service.url })
+    const archive = Buffer.from(await artifacts.download(trained.artifact_id))
+    expect(archive.includes('2024-01,a,1,71.5\r\n2024-02,a,1,7\r\n')).toBe(true)
+
+    const refused = ':2: Expected a number in column `wind`, got "1.234"'
+    const { code, err } = await use(['train', 'points.csv', ...how, ...config], { cwd })
+    expect(code).toBe(1)
+    expect(err).toContain(`points.csv${refused}`)
+    const predicted = await use(['predict', 'commas.csv', 'next.csv', ...how], { cwd })
+    expect(predicted.code).toBe(1)
+    expect(predicted.err).toContain(`next.csv${refused}`)
+  })
+
   test('columns that models go by are missed with the option that renames one', async () => {
     const cwd = folderWith({ 'a.csv': 'month,District,disease_cases\n2024-01,a,1\n' })
     const { code, err } = await use(['train', 'a.csv'], { cwd })

@@ -99,12 +99,14 @@ export const maximumIssues = 20
 
 /**
  * Brings the rows of a frame to what is agreed of its columns, in place, and tells what cannot be: a cell of another kind,
- * and a row without location or period. `loc` is where the frame came from; rows count from 0.
+ * and a row without location or period. `loc` is where the frame came from; rows count from 0. `decimal` is the mark of the
+ * file that text came from.
  */
 export function agreeRows(
   { columns, data }: FrameJson,
   loc: readonly (string | number)[],
   numeric?: ReadonlySet<string>,
+  decimal: DecimalMark = '.',
 ): Issue[] {
   const issues: Issue[] = []
   for (const [column, name] of columns.entries()) {
@@ -113,7 +115,7 @@ export function agreeRows(
     const isKey = (keyColumns as readonly string[]).includes(name)
     for (let row = 0; row < data.length; row++) {
       const cell = data[row]![column]!
-      const agreed = agreedCell(cell, kind)
+      const agreed = agreedCell(cell, kind, decimal)
       const empty = isKey && agreed !== undefined && isEmptyKey(agreed)
       if (agreed !== undefined && !empty) {
         if (agreed !== cell) data[row]![column] = agreed
@@ -121,7 +123,7 @@ export function agreeRows(
       }
       const msg = empty
         ? emptyKeyMessage(name, cell, `row ${row}`)
-        : misfitMessage(name, cell, kind, `, row ${row}`)
+        : misfitMessage(name, cell, kind, `, row ${row}`, { decimal })
       issues.push({ loc: [...loc, 'data', row, column], msg, type: columnIssue })
       if (issues.length === maximumIssues) return issues
     }

@@ -50,13 +50,13 @@ export function createIntakeQueue({ numeric = [] }: { numeric?: readonly string[
 
     /** A frame of which `columns` hold numbers, too. Throws 422 with the cells that are none. */
     agree: (
-      { bytes }: TakenFrame,
+      { bytes, decimal }: TakenFrame,
       columns: readonly string[],
       loc: string[],
     ): Promise<TakenFrame> =>
       // A copy: whoever asks goes on with its frame where this is refused.
       take({
-        ...{ form: 'frame', body: new Uint8Array(bytes), numeric: columns, loc },
+        ...{ form: 'frame', body: new Uint8Array(bytes), numeric: columns, decimal, loc },
       }) as Promise<TakenFrame>,
 
     close: thread.close,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { agreeRows } from '../data/agreed.ts'
+import { agreeRows, type DecimalMark } from '../data/agreed.ts'
 import { type DialectOptions, type DialectWords, readDialect } from '../data/csv-dialect.ts'
 import { parseCsvFile } from '../data/csv-file.ts'
 import type { PeriodType } from '../data/date-format.ts'
@@ -27,6 +27,8 @@ export interface TakenFrame extends TakenBytes {
   columns: string[]
   /** Columns in which a cell is neither a number nor null. */
   notNumeric: string[]
+  /** The decimal mark of the file that it came from. */
+  decimal: DecimalMark
 }
 
 export interface TrainIntake {
@@ -70,7 +72,13 @@ export type IntakeRequest =
       periodType: PeriodType
     }
   /** A frame that has been taken in, of which more columns are to hold numbers. `loc` is where it came from. */
-  | { form: 'frame'; body: Uint8Array; numeric: readonly string[]; loc: readonly string[] }
+  | {
+      form: 'frame'
+      body: Uint8Array
+      numeric: readonly string[]
+      loc: readonly string[]
+      decimal: DecimalMark
+    }
 
 /**
  * Parses and checks the body of a train, predict or validate request and brings its frames into their stored form. A pure
@@ -91,20 +99,22 @@ const queryWords: DialectWords = {
 
 function takeCsv(request: Extract<IntakeRequest, { form: 'csv' }>): TrainIntake {
   const { configId, periods, body, numeric, dialect, periodType } = request
+  const read = readDialect(dialect, periodType)
   const frame = parseCsvFile(body, {
     numeric: new Set(numeric),
     required: numeric,
-    dialect: readDialect(dialect, periodType),
+    dialect: read,
     words: queryWords,
   })
   const asked: Horizon | null = periods === null ? null : { periods, source: 'query' }
-  return { type: 'train', configId, data: toTakenFrame(frame), geo: null, asked }
+  const data = toTakenFrame(frame, read.decimal)
+  return { type: 'train', configId, data, geo: null, asked }
 }
 
 function agreeAgain(request: Extract<IntakeRequest, { form: 'frame' }>): TakenFrame {
-  const { body, numeric, loc } = request
+  const { body, numeric, loc, decimal } = request
   const frame = JSON.parse(Buffer.from(body).toString()) as FrameJson
-  const issues = agreeRows(frame, loc, new Set(numeric))
+  const issues = agreeRows(frame, loc, new Set(numeric), decimal)
   if (issues.length > 0) throw validationError(issues)
   return toTakenFrame(frame)
 }
@@ -198,8 +208,9 @@ function takeGeo(value: unknown, issues: Issue[]): TakenBytes | null {
   return toTaken(JSON.stringify(checked.geo))
 }
 
-function toTakenFrame(frame: FrameJson): TakenFrame {
+function toTakenFrame(frame: FrameJson, decimal: DecimalMark = '.'): TakenFrame {
   return {
+    decimal,
     ...toTaken(canonicalFrameText(frame)),
     rows: frame.data.length,
     columns: frame.columns,

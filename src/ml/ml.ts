@@ -9,6 +9,7 @@ import type { Queries } from '../db/tables.ts'
 import { ChapkitError, validationError } from '../errors.ts'
 import type { Jobs } from '../job/jobs.ts'
 import type { JobRecord } from '../job/schema.ts'
+import { additionalCovariates } from './covariates.ts'
 import { clampHorizon, type Horizon } from './horizon.ts'
 import type { MLServiceInfo } from './info.ts'
 import type { Intake, PredictIntake, TakenBytes, TrainIntake } from './intake.ts'
@@ -160,7 +161,7 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
       const whole = {
         ...options,
         futurePeriods: clampHorizon(options.numPeriods, info),
-        requiredCovariates: [...info.required_covariates, ...covariatesOf(config?.data)],
+        requiredCovariates: [...info.required_covariates, ...additionalCovariates(config?.data)],
         seed: options.seed < 0 ? randomInt(2 ** 31) : options.seed,
       }
       // Columns cost without rows too, and periods without locations.
@@ -186,12 +187,6 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
       signal?: AbortSignal,
     ): Promise<JobRecord | undefined> => jobs.waitFor(jobId, milliseconds, signal),
   }
-}
-
-/** Covariates of a config; one of another schema may have none, or something else there. */
-function covariatesOf(data: Record<string, unknown> = {}): string[] {
-  const { additional_continuous_covariates: names } = data
-  return Array.isArray(names) ? names.filter((name) => typeof name === 'string' && name !== '') : []
 }
 
 function rethrowHook(thrown: unknown): never {

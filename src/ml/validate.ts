@@ -11,6 +11,7 @@ import type { FrameJson } from '../data/schema.ts'
 import { ChapkitError, type ErrorCode, toError, validationError } from '../errors.ts'
 import { isUlid } from '../kernel/id.ts'
 import { show } from '../kernel/show.ts'
+import { additionalCovariates } from './covariates.ts'
 import { atHorizon, checkBounds, checkMismatch, type Horizon, resolveHorizon } from './horizon.ts'
 import type { MLServiceInfo } from './info.ts'
 import type { Intake, PredictIntake, TakenBytes, TakenFrame, TrainIntake } from './intake.ts'
@@ -235,11 +236,6 @@ export function columnFindings(error: unknown): Diagnostic[] | null {
   return error.issues.map(({ loc, msg }) =>
     finding(columnIssue, msg, loc.filter((part, at) => at > 0 || part !== 'body').join('.')),
   )
-}
-
-function additionalCovariates(config: Record<string, unknown>): string[] {
-  const { additional_continuous_covariates: names } = config
-  return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
 }
 
 function lacking(missing: readonly string[], { columns }: TakenFrame, field: string): Diagnostic {

@@ -33,8 +33,8 @@ const columns = ['time_period', 'location', 'disease_cases', 'ndvi']
 async function config(data: object = {}): Promise<string> {
   return (await service.request('POST', '/api/v1/configs', { name: 'c', data })).json.id
 }
-async function trainCsv(text: string, query = '') {
-  const url = `/api/v1/ml/$train?config_id=${await config()}${query}`
+async function trainCsv(text: string, query = '', options: object = {}) {
+  const url = `/api/v1/ml/$train?config_id=${await config(options)}${query}`
   return service.request('POST', url, text, { 'content-type': 'text/csv', prefer: 'wait=30' })
 }
 async function train(data: FrameJson, options: object = {}) {
@@ -261,6 +261,24 @@ describe('a CSV file that is written otherwise', () => {
         'time_period,location,disease_cases,ndvi\r\n2024-01,Zinder,12,0.5\r\n2024-02,Zinder,18,1\r\n',
       ),
     ).toBe(true)
+  })
+
+  test('is read so in the covariates of the config, too, whatever stands beside a number', async () => {
+    const options = { additional_continuous_covariates: ['wind'] }
+    const file = (wind: string) =>
+      `time_period;location;disease_cases;ndvi;wind\n2024-01;a;1;1;${wind}\n2024-02;a;1;1;007\n`
+    const how = '&delimiter=;&decimal=,'
+    const { json: trained } = await trainCsv(file('71,5'), how, options)
+    const { bytes } = await service.request(
+      'GET',
+      `/api/v1/artifacts/${trained.artifact_id}/$download`,
+    )
+    expect(bytes.includes('2024-01,a,1,1,71.5\r\n2024-02,a,1,1,7\r\n')).toBe(true)
+    const { status, json: problem } = await trainCsv(file('1.234'), how, options)
+    expect(status).toBe(422)
+    expect(problem.errors.map(({ msg }: { msg: string }) => msg)).toEqual([
+      'Expected a number in column `wind`, row 0, got "1.234": write thousands without separators',
+    ])
   })
 
   test('with parameters that cannot be is refused by name', async () => {

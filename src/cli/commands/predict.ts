@@ -2,6 +2,8 @@ import { extname } from 'node:path'
 import type { DialectOptions } from '../../data/csv-dialect.ts'
 import { comparePeriods, nextPeriod, parsePeriod } from '../../data/periods.ts'
 import type { FrameJson } from '../../data/schema.ts'
+import { additionalCovariates } from '../../ml/covariates.ts'
+import type { ConfigData } from '../config-data.ts'
 import { type CsvFile, readCsvFile } from '../csv-file.ts'
 import { CommandError, exit } from '../exit.ts'
 import { assertFree, writeWhole } from '../files.ts'
@@ -34,15 +36,17 @@ export async function predict(
     const { client, output, command } = remote
     if (historicPath === '-' && futurePath === '-')
       throw new CommandError('Only one of HISTORIC and FUTURE can come from stdin', exit.usage)
-    const info = await client.info()
-    const historic = await readCsvFile(historicPath, info, options)
+    const model = await findModel(remote, options.model)
+    // The service reads them itself, but for the marks that only this command knows.
+    const covariates = options.decimal === undefined ? [] : await covariatesOf(remote, model)
+    const served = { info: await client.info(), covariates }
+    const historic = await readCsvFile(historicPath, served, options)
     if (futurePath === undefined) throw lacksFuture(historic, historicPath)
-    const future = await readCsvFile(futurePath, info, options)
+    const future = await readCsvFile(futurePath, served, options)
     const geo = options.geo === undefined ? null : await readGeo(options.geo)
     const write = options.output === undefined ? null : toWriter(options.output, options.force)
     for (const warning of [...historic.warnings, ...future.warnings]) output.warn(warning)
 
-    const model = await findModel(remote, options.model)
     remote.ifInterrupted(
       `interrupted while the data was sent; whether it arrived says ${command('job list')}`,
     )
@@ -137,6 +141,12 @@ function toWriter(path: string, force = false): Writer {
     )
   }
   return async (remote, id) => writeWhole(path, await reading(remote, id), { force })
+}
+
+/** Covariates of the config that a model was trained with. */
+async function covariatesOf({ client }: Remote, model: string): Promise<string[]> {
+  const { config } = await client.artifacts.lineage(model)
+  return additionalCovariates(config as ConfigData | undefined)
 }
 
 /** Whoever forgets the second file often does not know what it is for. */

@@ -3,7 +3,8 @@ import type { ConfigOut } from '../../config/schema.ts'
 import type { DialectOptions } from '../../data/csv-dialect.ts'
 import type { FeatureCollection } from '../../data/geojson.ts'
 import { isUlid } from '../../kernel/id.ts'
-import { readConfigData, readText } from '../config-data.ts'
+import { additionalCovariates } from '../../ml/covariates.ts'
+import { type ConfigData, readConfigData, readText } from '../config-data.ts'
 import { readCsvFile } from '../csv-file.ts'
 import { CommandError, exit } from '../exit.ts'
 import { readInput } from '../files.ts'
@@ -27,10 +28,12 @@ export async function train(file: string, options: TrainOptions): Promise<number
   return withRemote(options, async (remote) => {
     const { client, output, command } = remote
     // What is wrong with the files is told before anything is made.
-    const { frame, warnings } = await readCsvFile(file, await client.info(), options)
+    const chosen = await chooseConfig(remote, file, options)
+    const served = { info: await client.info(), covariates: additionalCovariates(chosen.data) }
+    const { frame, warnings } = await readCsvFile(file, served, options)
     const geo = options.geo === undefined ? null : await readGeo(options.geo)
     for (const warning of warnings) output.warn(warning)
-    const config = await chooseConfig(remote, file, options)
+    const config = await chosen.make()
 
     remote.ifInterrupted(
       `interrupted while the data was sent; whether it arrived says ${command('job list')}`,
@@ -63,15 +66,27 @@ export async function train(file: string, options: TrainOptions): Promise<number
   })
 }
 
+/** A config that is there, or is made when all else has been looked at. */
+interface ChosenConfig {
+  data: ConfigData
+  make(): Promise<ConfigOut>
+}
+
 /** The config of a training: the one that is named, one of the data that is given, or the only one that there is. */
 async function chooseConfig(
   remote: Remote,
   file: string,
   { config: wanted, configData }: TrainOptions,
-): Promise<ConfigOut> {
+): Promise<ChosenConfig> {
   const { client } = remote
-  const create = async (name: string, given: readonly string[]) =>
-    (await client.configs.create({ name, data: await readConfigData(given) })) as ConfigOut
+  const there = (config: ConfigOut): ChosenConfig => ({
+    data: config.data,
+    make: async () => config,
+  })
+  const create = async (name: string, given: readonly string[]): Promise<ChosenConfig> => {
+    const data = await readConfigData(given)
+    return { data, make: async () => (await client.configs.create({ name, data })) as ConfigOut }
+  }
   if (configData) {
     if (wanted !== undefined && isUlid(wanted)) {
       throw new CommandError(
@@ -81,12 +96,12 @@ async function chooseConfig(
     }
     return create(wanted ?? basename(file).replace(/\.\w+$/, ''), configData)
   }
-  if (wanted !== undefined) return findConfig(remote, wanted)
+  if (wanted !== undefined) return there(await findConfig(remote, wanted))
 
   const all = (await client.configs.list()) as ConfigOut[]
   const usual = all.filter(({ name }) => name === 'default')
   const only = usual.length === 1 ? usual[0] : all.length === 1 ? all[0] : undefined
-  if (only) return only
+  if (only) return there(only)
   if (all.length === 0) return create('default', [])
   const names = all.slice(0, 10).map(({ id, name }) => `${name} (${id})`)
   throw new CommandError(

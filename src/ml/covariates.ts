@@ -1,0 +1,5 @@
+/** Covariates that a config names besides those of the service; one of another schema may have none, or something else there. */
+export function additionalCovariates(config: Readonly<Record<string, unknown>> = {}): string[] {
+  const { additional_continuous_covariates: names } = config
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string' && name !== '') : []
+}
