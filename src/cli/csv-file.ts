@@ -32,7 +32,8 @@ export interface ServedData {
 }
 
 /**
- * Reads a CSV file, or stdin for `-`, as the service would: it says which columns hold numbers, and what its periods are. What is wrong with it is told with its name, line and column.
+ * Reads a CSV file, or stdin for `-`, as the service would: it says which columns hold numbers, and what its periods are.
+ * What is wrong with it is told with its name, line and column.
  */
 export async function readCsvFile(
   path: string,
