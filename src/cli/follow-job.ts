@@ -1,4 +1,5 @@
 import type { Client } from '../client/index.ts'
+import { nameJob } from '../client/job-record.ts'
 import type { JobRecord, LogLine } from '../job/schema.ts'
 import { CommandError, exit } from './exit.ts'
 import type { Remote } from './remote.ts'
@@ -49,12 +50,11 @@ export async function toFailure(
   job: JobRecord,
   shown: boolean,
 ): Promise<CommandError> {
-  if (job.status === 'canceled')
-    return new CommandError(`The ${job.type} job ${job.id} was canceled`)
+  if (job.status === 'canceled') return new CommandError(`The ${nameJob(job)} was canceled`)
   const last = shown ? [] : await lastLines(remote.client, job.id).catch(() => [])
   const said = last.map((line) => `\n  ${toText(line)}`).join('')
   return new CommandError(
-    `The ${job.type} job ${job.id} failed: ${toText(job.error ?? 'no reason was given')}${said}\nAll of its log: ${remote.command(`job logs ${job.id}`)}`,
+    `The ${nameJob(job)} failed: ${toText(job.error ?? 'no reason was given')}${said}\nAll of its log: ${remote.command(`job logs ${job.id}`)}`,
     exit.failed,
   )
 }

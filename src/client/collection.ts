@@ -1,5 +1,6 @@
 import type { Page } from '../kernel/page.ts'
-import type { CallOptions, CreateOptions, Query, Transport } from './transport.ts'
+import { ChapkitClientError } from './errors.ts'
+import type { Call, CallOptions, CreateOptions, Query, Transport } from './transport.ts'
 
 /** Reading entities of one kind. */
 export interface Reads<Out> {
@@ -33,7 +34,7 @@ export function createCollection<Out extends { id: string }, In>(
   prefix: string,
 ): Collection<Out, In> {
   return {
-    list: (options) => transport.json<Out[]>({ ...options, path: prefix }),
+    list: (options) => readList<Out>(transport, { ...options, path: prefix }),
     page: (page, size, options) => readPage<Out>(transport, prefix, { page, size }, options),
     iterate: (options) => iterateByKey<Out>(transport, prefix, firstId, options),
     get: (id, options) => transport.json<Out>({ ...options, path: `${prefix}/${segment(id)}` }),
@@ -54,13 +55,36 @@ export function createCollection<Out extends { id: string }, In>(
   }
 }
 
-export function readPage<Out>(
+export async function readList<Out>(transport: Transport, call: Call): Promise<Out[]> {
+  const answered = await transport.json<unknown>(call)
+  if (Array.isArray(answered)) return answered
+  throw noList(transport, call)
+}
+
+const noList = (transport: Transport, { path }: Call) =>
+  new ChapkitClientError(
+    'unexpected-answer',
+    `Expected a list from ${transport.base}${path}, got something else; is this the URL of a chapkit service?`,
+  )
+
+export async function readPage<Out>(
   transport: Transport,
   path: string,
-  query: Query,
+  query: Query & { page: number; size: number },
   options: CallOptions = {},
 ): Promise<Page<Out>> {
-  return transport.json<Page<Out>>({ ...options, path, query })
+  const call = { ...options, path, query }
+  const answered = await transport.json<Page<Out> | Out[] | null>(call)
+  if (!Array.isArray(answered)) {
+    if (Array.isArray(answered?.items)) return answered
+    throw noList(transport, call)
+  }
+  // Some lists of the Python chapkit come whole, whatever is asked for.
+  const { page, size } = query
+  return {
+    items: answered.slice((page - 1) * size, page * size),
+    ...{ total: answered.length, page, size, pages: Math.ceil(answered.length / size) },
+  }
 }
 
 /** Page by page, each behind the last entity of the one before. */
@@ -71,11 +95,15 @@ export async function* iterateByKey<Out extends { id: string }>(
   { size = 100, ...options }: CallOptions & { size?: number; query?: Query } = {},
 ): AsyncGenerator<Out, void> {
   let after: string | undefined = start
+  let first: string | undefined
   while (after !== undefined) {
     const query = { ...options.query, after, size }
-    const items: Out[] = await transport.json<Out[]>({ ...options, path, query })
+    const items: Out[] = await readList(transport, { ...options, path, query })
+    // The Python chapkit knows no keys: its first answer is the whole list, as is every other.
+    if (first !== undefined && items[0]?.id === first) return
+    first ??= items[0]?.id
     yield* items
-    after = items.length < size ? undefined : items.at(-1)?.id
+    after = items.length === size ? items.at(-1)?.id : undefined
   }
 }
 

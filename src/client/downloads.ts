@@ -1,5 +1,6 @@
 import type { FrameJson } from '../data/schema.ts'
 import { segment } from './collection.ts'
+import { ChapkitClientError } from './errors.ts'
 import type { FrameRecord } from './frames.ts'
 import { resumed } from './resume.ts'
 import type { CallOptions, Transport } from './transport.ts'
@@ -53,13 +54,22 @@ export function createDownloads(transport: Transport, prefix: string): Downloads
     const call = toCall(id, options)
     const response = await transport.open(call)
     const { headers } = response
+    const type = headers.get('content-type') ?? 'application/octet-stream'
+    if (!isForm(type, options.format)) {
+      await response.body?.cancel()
+      throw new ChapkitClientError(
+        'unexpected-answer',
+        `Expected the artifact ${id} as ${options.format}, got ${type}: the service ignores formats; leave the format out to get what it has`,
+        { status: response.status },
+      )
+    }
     const length = headers.get('content-length')
     // What was packed on the way arrives unpacked, and longer than was said.
     const size = length === null || headers.has('content-encoding') ? null : Number(length)
     const etag = headers.get('etag')
     return {
       stream: resumed(transport, call, { response, size, etag, ...options }),
-      type: headers.get('content-type') ?? 'application/octet-stream',
+      type,
       filename: /filename="?([^";]+)/.exec(headers.get('content-disposition') ?? '')?.[1] ?? null,
       size,
       etag,
@@ -74,11 +84,28 @@ export function createDownloads(transport: Transport, prefix: string): Downloads
   return {
     download,
     open,
-    frame: async (id, options) => JSON.parse(await text(id, { ...options, format: 'json' })),
+    async frame(id, options) {
+      const frame: FrameJson | FrameRecord[] = JSON.parse(
+        await text(id, { ...options, format: 'json' }),
+      )
+      return Array.isArray(frame) ? toFrame(frame) : frame
+    },
     records: async (id, options) => JSON.parse(await text(id, { ...options, format: 'records' })),
     csv: (id, options) => text(id, { ...options, format: 'csv' }),
     parquet: (id, options) => download(id, { ...options, format: 'parquet' }),
   }
+}
+
+/** The Python chapkit has one form for a frame, records in JSON, and sends it whatever is asked for. */
+const isForm = (type: string, format: FrameFormat | undefined): boolean =>
+  (format !== 'csv' && format !== 'parquet') || !/[/+]json\b/.test(type)
+
+function toFrame(records: readonly FrameRecord[]): FrameJson {
+  const columns = [...new Set(records.flatMap((record) => Object.keys(record)))]
+  return {
+    columns,
+    data: records.map((record) => columns.map((name) => record[name] ?? null)),
+  } as FrameJson
 }
 
 /** Bytes from `start` up to but without `end`, in the words of HTTP. */

@@ -62,6 +62,13 @@ export async function toAnswerError(response: Response, url: string): Promise<Ch
       { status, requestId },
     )
   }
+  if (isUnknownRoute(problem, status)) {
+    return new ChapkitClientError(
+      codes[status] as string,
+      `The service has no such operation: ${url}. It may be of another version, or made with another chapkit`,
+      { status, requestId },
+    )
+  }
   const { type, detail, errors } = problem
   const code = type?.replace(/^urn:\w+:error:/, '') ?? codes[status] ?? 'unexpected-answer'
   const issues = Array.isArray(errors) ? errors : Array.isArray(detail) ? detail : []
@@ -79,6 +86,12 @@ interface Problem {
   request_id?: string
   errors?: Issue[]
 }
+
+/** What frameworks of Python answer where no route is. */
+const isUnknownRoute = ({ type, detail }: Problem, status: number): boolean =>
+  type === undefined &&
+  ((status === 404 && detail === 'Not Found') ||
+    (status === 405 && detail === 'Method Not Allowed'))
 
 /** What a status means where nothing else says it. */
 const codes: Readonly<Record<number, string>> = {

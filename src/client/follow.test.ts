@@ -76,7 +76,7 @@ test('each state of a job is told once, however often its stream breaks', async 
     events([job('running', 0.5), job('completed', 1), job('completed', 1)], 'is silent'),
   )
   expect(await states(client)).toEqual(['pending ', 'running ', 'running 0.5', 'completed 1'])
-  expect(asked).toEqual(Array(3).fill('/$stream?poll_interval=60'))
+  expect(asked).toEqual(Array(3).fill('/$stream?poll_interval=1'))
 })
 
 test('a service that was there is waited for, as long as patience lasts', async () => {
@@ -118,7 +118,7 @@ test('where streams do not get through, the job is asked for again and again', a
       json(job('completed')),
     )
     expect(await states(client)).toEqual(['pending ', 'running ', 'completed '])
-    expect(asked).toEqual(['/$stream?poll_interval=60', '', '', '', ''])
+    expect(asked).toEqual(['/$stream?poll_interval=1', '', '', '', ''])
     expect(waits).toEqual([250, 500, 250])
   }
 })

@@ -1,5 +1,6 @@
 import { isFinal, type JobRecord, type LogLine } from '../job/schema.ts'
 import { ChapkitClientError } from './errors.ts'
+import { toJobRecord } from './job-record.ts'
 import { patiently, streamEvents, type WatchOptions } from './patience.ts'
 import type { Transport } from './transport.ts'
 
@@ -12,7 +13,8 @@ export async function* followRecord(
   path: string,
   options: WatchOptions = {},
 ): AsyncGenerator<JobRecord, void> {
-  const query = { poll_interval: 60 }
+  // A change is told at once here. The Python chapkit tells it when this has passed.
+  const query = { poll_interval: 1 }
   let last = ''
 
   const records = patiently(transport, options, async function* (alive, { polls, retries }) {
@@ -22,8 +24,9 @@ export async function* followRecord(
       : streamEvents(transport, { ...call, path: `${path}/$stream`, query }, 'at once')
     for await (const text of texts) {
       alive()
-      const record = JSON.parse(text) as JobRecord
-      if (!('id' in record)) throw deleted(path)
+      const answered = JSON.parse(text) as JobRecord
+      if (!('id' in answered)) throw deleted(path)
+      const record = toJobRecord(answered)
       if (text !== last) yield record
       last = text
       if (isFinal(record.status)) return true

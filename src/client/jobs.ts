@@ -1,8 +1,9 @@
 import type { JobRecord, JobStatus, LogLine } from '../job/schema.ts'
 import type { Page } from '../kernel/page.ts'
-import { iterateByKey, readPage, removeOne, segment } from './collection.ts'
+import { iterateByKey, readList, readPage, removeOne, segment } from './collection.ts'
 import { ChapkitClientError } from './errors.ts'
 import { followLog, followRecord } from './follow.ts'
+import { nameJob, toJobRecord } from './job-record.ts'
 import type { WatchOptions } from './patience.ts'
 import type { CallOptions, CreateOptions, Transport } from './transport.ts'
 
@@ -73,14 +74,23 @@ export function createJobs(transport: Transport, prefix: string): JobsClient {
   const toQuery = ({ status, type }: JobFilter = {}) => ({ status_filter: status, type })
 
   const jobs: JobsClient = {
-    list: (filter, options) =>
-      transport.json<JobRecord[]>({ ...options, path: prefix, query: toQuery(filter) }),
-    page: (page, size, filter, options) =>
-      readPage<JobRecord>(transport, prefix, { ...toQuery(filter), page, size }, options),
-    iterate: (filter, options) =>
-      iterateByKey<JobRecord>(transport, prefix, lastId, { ...options, query: toQuery(filter) }),
+    async list(filter, options) {
+      const call = { ...options, path: prefix, query: toQuery(filter) }
+      return (await readList<JobRecord>(transport, call)).map(toJobRecord)
+    },
+    async page(number, size, filter, options) {
+      const query = { ...toQuery(filter), page: number, size }
+      const page = await readPage<JobRecord>(transport, prefix, query, options)
+      return { ...page, items: page.items.map(toJobRecord) }
+    },
+    async *iterate(filter, options) {
+      const query = toQuery(filter)
+      const records = iterateByKey<JobRecord>(transport, prefix, lastId, { ...options, query })
+      for await (const record of records) yield toJobRecord(record)
+    },
     schema: (options) => transport.json({ ...options, path: `${prefix}/$schema` }),
-    get: (id, options) => transport.json<JobRecord>({ ...options, path: at(id) }),
+    get: async (id, options) =>
+      toJobRecord(await transport.json<JobRecord>({ ...options, path: at(id) })),
     watch: (id, options) => followRecord(transport, at(id), options),
     logs: (id, { after, limit, ...options } = {}) =>
       transport.json<LogPage>({ ...options, path: at(id, '/$logs'), query: { after, limit } }),
@@ -89,7 +99,7 @@ export function createJobs(transport: Transport, prefix: string): JobsClient {
     async cancel(id, options) {
       const call = { ...options, method: 'POST', path: at(id, '/$cancel'), repeatable: true }
       try {
-        return await transport.json<JobRecord>(call)
+        return toJobRecord(await transport.json<JobRecord>(call))
       } catch (thrown) {
         if (!(thrown instanceof ChapkitClientError) || thrown.code !== 'conflict') throw thrown
         // Asking twice is asking once, whether the first answer was lost or not.
@@ -141,11 +151,11 @@ async function tellLog(
 }
 
 export function toJobError(job: JobRecord): ChapkitClientError {
-  const { id, type, status, error } = job
+  const { status, error } = job
   const reason = error === null ? '' : `: ${error}`
   return status === 'canceled'
-    ? new ChapkitClientError('job-canceled', `The ${type} job ${id} was canceled${reason}`, { job })
-    : new ChapkitClientError('job-failed', `The ${type} job ${id} failed${reason}`, { job })
+    ? new ChapkitClientError('job-canceled', `The ${nameJob(job)} was canceled${reason}`, { job })
+    : new ChapkitClientError('job-failed', `The ${nameJob(job)} failed${reason}`, { job })
 }
 
 /** Options of a submit for the wait that follows: its key names the submit alone. */

@@ -128,7 +128,7 @@ test('what was deleted by a try whose answer was lost is deleted', async () => {
 test('canceling a job twice is canceling it once', async () => {
   const job = { id: config.id, type: 'train', status: 'canceled' }
   const twice = answering(lost('ECONNRESET'), problem(409, 'conflict'), json(job))
-  expect(await twice.client.jobs.cancel(job.id)).toEqual(job)
+  expect(await twice.client.jobs.cancel(job.id)).toMatchObject(job)
 
   const late = answering(problem(409, 'conflict'), json({ ...job, status: 'completed' }))
   await expect(late.client.jobs.cancel(job.id)).rejects.toMatchObject({ code: 'conflict' })

@@ -31,15 +31,32 @@ export const onlyUnpacked: readonly Program[] = ['promtool']
 /** Where those lie; at the end of the tests' PATH. */
 export const unpacked = join(import.meta.dirname, '..', '.programs')
 
+interface EnvironmentSpec {
+  /** Packages, pinned. */
+  requirements: readonly string[]
+  /** The oldest Python that they run on. */
+  python: string
+  /** Whether the Python of a current Debian may be older: tests are then skipped, also with CHAPKIT_TEST_INSTALL=1. */
+  optional?: boolean
+}
+
 /**
- * Packages of PyPI that tests compare with, in virtual environments of their own: the packages, pinned, and the Python that they
- * need. Installed with CHAPKIT_TEST_INSTALL=1, and kept until what is asked for changes.
+ * Packages of PyPI that tests compare with, in virtual environments of their own. Installed with CHAPKIT_TEST_INSTALL=1, and kept
+ * until what is asked for changes.
  */
 export const environments = {
   pyarrow: { requirements: ['pyarrow==26.0.1'], python: '3.11' },
-} as const satisfies Record<string, { requirements: readonly string[]; python: string }>
+  'chap-core': {
+    requirements: ['chap-core==2.5.1', 'chapkit==2.4.1', 'servicekit==3.0.1'],
+    python: '3.13',
+    optional: true,
+  },
+} as const satisfies Record<string, EnvironmentSpec>
 
 export type Environment = keyof typeof environments
+
+/** What is known of an environment. */
+export const environmentSpec = (name: Environment): EnvironmentSpec => environments[name]
 
 /** Folder of a virtual environment. */
 export function environmentFolder(name: Environment): string {

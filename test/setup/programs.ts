@@ -1,8 +1,21 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { environmentCommands, installEnvironment, missingEnvironments } from './environments.ts'
-import { isMissing, mayTrace, onlyUnpacked, type Program, packages, unpacked } from './needs.ts'
+import {
+  environmentCommands,
+  installEnvironment,
+  lacksPython,
+  missingEnvironments,
+} from './environments.ts'
+import {
+  environmentSpec,
+  isMissing,
+  mayTrace,
+  onlyUnpacked,
+  type Program,
+  packages,
+  unpacked,
+} from './needs.ts'
 
 /** Looks for the programs that tests run; with CHAPKIT_TEST_INSTALL=1 installs what is missing, else names the commands. */
 export default function setup(project: TestProject): void {
@@ -32,16 +45,16 @@ export default function setup(project: TestProject): void {
     console.warn(`Skipping the tests that need strace: ${reason}`)
     missing.push('strace')
   }
-  const environments = missingEnvironments()
-  if (process.env.CHAPKIT_TEST_INSTALL === '1')
-    for (const name of environments) installEnvironment(name)
-  else if (environments.length > 0) {
-    const commands = environments.map(environmentCommands).join('; ')
-    console.warn(
-      `Skipping the tests that need ${environments.join(', ')}. To run them: ${commands}`,
-    )
+  if (process.env.CHAPKIT_TEST_INSTALL === '1') {
+    for (const name of missingEnvironments())
+      if (!environmentSpec(name).optional || lacksPython(name) === null) installEnvironment(name)
   }
-  project.provide('missing', [...missing, ...missingEnvironments()])
+  const lacking = missingEnvironments()
+  if (lacking.length > 0) {
+    const commands = lacking.map(environmentCommands).join('; ')
+    console.warn(`Skipping the tests that need ${lacking.join(', ')}. To run them: ${commands}`)
+  }
+  project.provide('missing', [...missing, ...lacking])
 }
 
 function commandsFor(missing: readonly Program[]): string[] {

@@ -8,6 +8,11 @@ import { onTestFinished } from 'vitest'
 
 const bin = join(import.meta.dirname, '../../src/cli/bin.ts')
 
+interface LogLine {
+  event?: string
+  [name: string]: unknown
+}
+
 export interface ServeOptions {
   env?: Readonly<Record<string, string | undefined>>
   cwd?: string
@@ -39,12 +44,22 @@ export async function serve(path: string, { env = {}, cwd }: ServeOptions = {}) 
   child.stderr.on('data', (chunk) => {
     said += chunk
   })
-  const lines = createInterface({ input: child.stdout })
-  for await (const line of lines) {
-    const [, url] = /"url":"(http:[^"]+)"/.exec(line) ?? []
-    if (url === undefined || !line.includes('service.started')) continue
-    child.stdout.resume()
-    return { url, pid: child.pid as number, dataDir }
+  const log: LogLine[] = []
+  const started = new Promise<string>((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (!line.startsWith('{')) return
+      const entry = JSON.parse(line) as LogLine
+      log.push(entry)
+      if (entry.event === 'service.started') resolve(String(entry.url))
+    })
+  })
+  const url = await Promise.race([started, exited.then(() => null)])
+  if (url === null) throw new Error(`The service of ${path} ended: ${said}`)
+  return {
+    url,
+    pid: child.pid as number,
+    dataDir,
+    /** What it has logged so far. */
+    log: log as readonly LogLine[],
   }
-  throw new Error(`The service of ${path} ended: ${said}`)
 }

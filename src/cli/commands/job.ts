@@ -1,3 +1,4 @@
+import { nameJob } from '../../client/job-record.ts'
 import type { JobRecord, JobStatus, LogLine } from '../../job/schema.ts'
 import { exit } from '../exit.ts'
 import { describeJob, findJob } from '../find.ts'
@@ -72,7 +73,7 @@ export async function jobWatch(wanted: string, options: JobWatchOptions): Promis
 
 function describeEnd(job: JobRecord): string {
   const made = job.artifact_id === null ? '' : ` and made ${job.artifact_id}`
-  return `The ${job.type} job ${job.id} completed in ${duration(job)}${made}`
+  return `The ${nameJob(job)} completed in ${duration(job)}${made}`
 }
 
 export interface JobLogsOptions extends RemoteOptions {
@@ -113,8 +114,8 @@ export async function jobCancel(wanted: string, options: RemoteOptions): Promise
     const job = await client.jobs.cancel(id)
     output.result(job, () =>
       job.status === 'canceled'
-        ? `Canceled the ${job.type} job ${id}`
-        : `The ${job.type} job ${id} was told to stop; see ${command(`job watch ${id}`)}`,
+        ? `Canceled the ${nameJob(job)}`
+        : `The ${nameJob(job)} was told to stop; see ${command(`job watch ${id}`)}`,
     )
     return exit.ok
   })

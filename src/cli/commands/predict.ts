@@ -1,4 +1,6 @@
 import { extname } from 'node:path'
+import { ChapkitClientError } from '../../client/index.ts'
+import { writeCsv } from '../../data/csv.ts'
 import type { DialectOptions } from '../../data/csv-dialect.ts'
 import { comparePeriods, nextPeriod, parsePeriod } from '../../data/periods.ts'
 import type { FrameJson } from '../../data/schema.ts'
@@ -80,7 +82,7 @@ export async function predict(
       return exit.ok
     }
     if (options.csv && !output.json) {
-      await printContent([Buffer.from(await client.artifacts.csv(prediction))])
+      await printContent([Buffer.from(await readCsv(remote, prediction))])
       return exit.ok
     }
     const frame = await client.artifacts.frame(prediction)
@@ -124,12 +126,22 @@ function toPlain(output: Output, { columns, data }: FrameJson): string {
 
 type Writer = (remote: Remote, id: string) => Promise<void>
 
+/** A forecast as CSV, made here where the service has no CSV. */
+async function readCsv({ client }: Remote, id: string): Promise<string> {
+  try {
+    return await client.artifacts.csv(id)
+  } catch (error) {
+    if (!(error instanceof ChapkitClientError) || error.code !== 'unexpected-answer') throw error
+    return writeCsv(await client.artifacts.frame(id))
+  }
+}
+
 /** How a forecast is written, by the name of its file. Throws before anything is predicted when it cannot be. */
 function toWriter(path: string, force = false): Writer {
   assertFree(path, force)
   const format = extname(path).slice(1).toLowerCase() || 'csv'
   const read: Record<string, (remote: Remote, id: string) => Promise<string | Uint8Array>> = {
-    csv: ({ client }, id) => client.artifacts.csv(id),
+    csv: readCsv,
     json: async ({ client }, id) => `${JSON.stringify(await client.artifacts.frame(id))}\n`,
     parquet: ({ client }, id) => client.artifacts.parquet(id),
   }
