@@ -51,10 +51,12 @@ export async function toFailure(
   shown: boolean,
 ): Promise<CommandError> {
   if (job.status === 'canceled') return new CommandError(`The ${nameJob(job)} was canceled`)
-  const last = shown ? [] : await lastLines(remote.client, job.id).catch(() => [])
-  const said = last.map((line) => `\n  ${toText(line)}`).join('')
+  // Null where the log cannot be read, say of a service that keeps none.
+  const last = shown ? [] : await lastLines(remote.client, job.id).catch(() => null)
+  const said = (last ?? []).map((line) => `\n  ${toText(line)}`).join('')
+  const more = last === null ? '' : `\nAll of its log: ${remote.command(`job logs ${job.id}`)}`
   return new CommandError(
-    `The ${nameJob(job)} failed: ${toText(job.error ?? 'no reason was given')}${said}\nAll of its log: ${remote.command(`job logs ${job.id}`)}`,
+    `The ${nameJob(job)} failed: ${toText(job.error ?? 'no reason was given')}${said}${more}`,
     exit.failed,
   )
 }

@@ -1,11 +1,14 @@
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, expect, inject } from 'vitest'
 import { folderWith } from '../../src/cli/fixtures/run.ts'
 import { until } from '../e2e/harness.ts'
 import { testWith } from '../setup/needs.ts'
 import { serve } from '../setup/serve.ts'
+import { startProbe } from './fixtures.ts'
 import { runPython, startClient, startRegistry } from './python.ts'
+import { recordedFiles } from './recorded-data.ts'
+import { type Asked, startRecorder } from './recorder.ts'
 
 /* chap-core and the Python chapkit, as they are installed from PyPI, against services of ours. */
 
@@ -213,6 +216,55 @@ test('a service that registers becomes a model of chap-core, when it says its co
     await registry.stop()
   }
 }, 180_000)
+
+test('the recorded requests are those that it sends', async () => {
+  await using probe = await startProbe()
+  await using recorder = await startRecorder(await probe.listen())
+  const { url } = recorder
+  const data = join(folderWith(recordedFiles), 'data.csv')
+  const configure = (configuration: object) => client.call('configure', { url, configuration })
+  const forecast = (user_option_values: object) =>
+    client.call('forecast', { url, configuration: { user_option_values }, data, periods: 2 })
+  const conversations: Record<string, () => Promise<unknown>> = {
+    detection: () => client.call('detect', { url }),
+    async configs() {
+      await configure({})
+      const user_option_values = { n_lags: 5 }
+      await configure({ user_option_values, additional_continuous_covariates: ['humidity'] })
+      const row = { id: 7, model_template_id: 1, uses_chapkit: true, archived: false }
+      const rest = { user_option_values: {}, additional_continuous_covariates: [] }
+      await configure({ name: 'probe-svc:monthly', ...row, ...rest })
+    },
+    forecast: () => forecast({ n_lags: 5 }),
+    failure: () => forecast({ behaviour: 'throw' }),
+  }
+  for (const [name, talk] of Object.entries(conversations)) {
+    await talk()
+    const file = new URL(`./recorded/${name}.json`, import.meta.url)
+    const { client: who, exchanges } = JSON.parse(readFileSync(file, 'utf8'))
+    expect(who).toBe('chap-core 2.5.1')
+    const recorded = exchanges.map(({ request }: { request: Asked }) => request)
+    expect(distinct(recorder.take()), name).toEqual(distinct(recorded))
+  }
+}, 120_000)
+
+/** Requests in the order in which they come first, with ids and times of no moment. */
+function distinct(requests: readonly Asked[]): unknown[] {
+  const texts = requests.map(({ method, path, headers, body }) =>
+    JSON.stringify({ method, path, headers, body: sorted(body) })
+      .replace(/\{\w+\}|\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b/g, '(id)')
+      .replace(/_\d{16}\b/g, '_(time)'),
+  )
+  return [...new Set(texts)].map((text) => JSON.parse(text))
+}
+
+/** The order of keys means nothing. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  const keys = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(keys.map(([key, each]) => [key, sorted(each)]))
+}
 
 test('the test command of the Python chapkit passes', async () => {
   const { url } = await serve(counts)

@@ -9,6 +9,8 @@ import { type Answer, type Probe, startProbe, timestamp, ulid } from './fixtures
  */
 interface Conversation {
   title: string
+  /** Whose requests these are; `chap-core.test.ts` compares them with the real ones. */
+  client: string
   exchanges: Exchange[]
 }
 
@@ -27,7 +29,7 @@ test.each(
   readdirSync(folder).map((file): Conversation => {
     return JSON.parse(readFileSync(new URL(file, folder), 'utf8'))
   }),
-)('chap-core $title', async ({ exchanges }) => {
+)('$client $title', async ({ exchanges }) => {
   await using probe = await startProbe()
   const names = new Map<string, string>()
   for (const { name, request, poll, answer: wanted } of exchanges) {

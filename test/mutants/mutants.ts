@@ -450,6 +450,22 @@ export const mutants: Mutant[] = [
     test: { file: 'test/http/auth.test.ts', name: 'tells its owner apart' },
   },
   {
+    name: 'client-takes-any-form',
+    breaks: 'records are never taken for CSV or Parquet',
+    file: 'src/client/downloads.ts',
+    text: "(format !== 'csv' && format !== 'parquet') || !/[/+]json\\b/.test(type)",
+    by: "(format !== 'csv' && format !== 'parquet') || type !== ''",
+    test: { file: 'src/client/python-chapkit.test.ts', name: 'records are not taken for csv' },
+  },
+  {
+    name: 'client-trusts-the-push',
+    breaks: 'a service that tells changes only now and then is asked every second',
+    file: 'src/client/follow.ts',
+    text: '  const query = { poll_interval: 1 }',
+    by: '  const query = { poll_interval: 60 }',
+    test: { file: 'src/client/follow.test.ts', name: 'each state of a job is told once' },
+  },
+  {
     name: 'preflight-asked-for-a-key',
     breaks: 'the preflight of a page needs no key',
     file: 'src/server/app.ts',
