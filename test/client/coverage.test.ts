@@ -7,6 +7,7 @@ const frame = [{ time_period: '2024-01', location: 'north' }]
 
 /** Routes that the client has no method for, with the reason. */
 const without: Record<string, string> = {
+  'GET /metrics': 'figures for Prometheus, as text',
   'GET /api/v1/system/apps/$schema': 'a schema that nobody needs to call a service',
   'GET /api/v1/hello': 'a route of the service’s own: request',
   'POST /api/v1/echo': 'a route of the service’s own: request',
