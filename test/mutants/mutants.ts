@@ -681,6 +681,17 @@ export const mutants: Mutant[] = [
     test: { file: 'src/data/lag.test.ts', name: 'do not go into one column' },
   },
   {
+    name: 'decimal-mark-forgotten',
+    breaks: 'a covariate of the config is read with the decimal mark of its file',
+    file: 'src/data/agreed.ts',
+    text: 'const agreed = agreedCell(cell, kind, decimal)',
+    by: 'const agreed = agreedCell(cell, kind)',
+    test: {
+      file: 'test/http/agreed-columns.test.ts',
+      name: 'is read so in the covariates of the config',
+    },
+  },
+  {
     name: 'parquet-pages-not-checked',
     breaks: 'a damaged Parquet file does not hold the process',
     file: 'src/data/parquet.ts',
