@@ -266,7 +266,10 @@ describe('backup', () => {
     expect(manifest).toMatchObject({
       format: 1,
       migrations: {
-        migration: ['0001-core', '0002-counts', '0003-lean', '0004-tasks', '0005-schedules'],
+        migration: [
+          ...['0001-core', '0002-counts', '0003-lean', '0004-tasks', '0005-schedules'],
+          ...['0006-owner', '0007-tree-changes', '0008-service-time'],
+        ],
       },
       database: { sha256: hashOf(readFileSync(join(kept, 'chapkit.db'))) },
       blobs: { files: 3, bytes: 300_003 },

@@ -243,6 +243,8 @@ function createModel(world: World, first: Policies, isPaused: boolean) {
       for (const [slot, outcome] of outcomes) {
         if (outcome === 'missed' && slot > now) outcomes.delete(slot)
       }
+      // Those still come, and then they come behind the schedule.
+      for (const slot of passedOver) if (slot > now) passedOver.delete(slot)
       horizon = now
       knownFrom = now
     },
