@@ -13,10 +13,7 @@ const futureColumns = [...keys, 'population', ...weather]
 
 /** What stands against training with `data` (errors), and what its author may want to know (warnings). */
 export function checkTraining(data: DataFrame): Diagnostic[] {
-  const unreadable = [
-    ...checkColumns(data, trainingColumns, 'data'),
-    ...checkNumbers(data, trainingColumns.slice(keys.length), 'data'),
-  ]
+  const unreadable = [...checkColumns(data, trainingColumns, 'data')]
   if (unreadable.length > 0) return unreadable
   const misplaced = checkKeys(data, 'data')
   if (misplaced.length > 0) return misplaced
@@ -34,10 +31,7 @@ export function checkForecast(historic: DataFrame, future: DataFrame): Diagnosti
   return frames
     .filter(({ frame }) => frame.length > 0)
     .flatMap(({ frame, field, columns }) => {
-      const unreadable = [
-        ...checkColumns(frame, columns, field),
-        ...checkNumbers(frame, columns.slice(keys.length), field),
-      ]
+      const unreadable = [...checkColumns(frame, columns, field)]
       return unreadable.length > 0 ? unreadable : checkKeys(frame, field)
     })
 }
@@ -65,21 +59,6 @@ function checkColumns(frame: DataFrame, columns: readonly string[], field: strin
       field,
     ),
   ]
-}
-
-function checkNumbers(frame: DataFrame, columns: readonly string[], field: string): Diagnostic[] {
-  return columns
-    .filter((name) => frame.has(name))
-    .flatMap((name) => {
-      const { type, values } = frame.column(name)
-      const isText = type === 'string' || type === 'any'
-      const text = isText
-        ? Array.from(values).find((value) => typeof value === 'string')
-        : undefined
-      if (text === undefined) return []
-      const message = `Expected numbers in column ${name} of ${field}, got '${text}'`
-      return [error('not_numeric', message, field)]
-    })
 }
 
 /** Every row must say which month of which location it is, and none may be there twice. */

@@ -145,8 +145,8 @@ test('refuses a training without the place of a location, and says which', async
 test('what the data lack is the error of the job, in the words of the script', async () => {
   const { historic } = brazil()
   const run = await startForecasts(service)
-  const { job } = await run.train(without(historic, 'population'), {}, { geo })
+  const { job } = await run.train(without(historic, 'disease_cases'), {}, { geo })
   expect(job.error).toContain(
-    'Expected the columns time_period, location, disease_cases, population in data.csv; missing: population',
+    'Expected the columns time_period, location, disease_cases, population in data.csv; missing: disease_cases',
   )
 })
