@@ -130,10 +130,10 @@ test('what the data lack is the error of the job, in the words of R', async () =
     expect(job.status).toBe('failed')
     return job.error
   }
-  expect(await error(without(historic, 'rainfall'))).toBe(
+  expect(await error(without(historic, 'disease_cases'))).toBe(
     'The train command ended with exit code 1:\n' +
-      'Error: Expected the columns time_period, location, disease_cases, rainfall in data.csv; missing: rainfall ' +
-      '(it has time_period, location, mean_temperature, disease_cases, population)\n' +
+      'Error: Expected the columns time_period, location, disease_cases, rainfall in data.csv; missing: disease_cases ' +
+      '(it has time_period, location, rainfall, mean_temperature, population)\n' +
       'Execution halted',
   )
   const put = (column: string, value: string | number | null) =>
