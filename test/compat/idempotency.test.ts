@@ -72,7 +72,7 @@ test('while the first request runs, the second is 409 with Retry-After', async (
   const key = newKey()
   // Above 256 KiB a thread reads the body: the first request is under way for long enough.
   const rows = Array.from({ length: 20_000 }, (_, n) => ['2020-01', `place ${n}`, 1])
-  const large = { columns: ['time_period', 'location', 'x'], data: rows }
+  const large = { columns: ['time_period', 'location', 'humidity'], data: rows }
   const body = { config_id: trained.configId, data: large }
   const [first, second] = await Promise.all([
     send('/api/v1/ml/$train', body, key),
