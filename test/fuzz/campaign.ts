@@ -190,6 +190,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Report> {
     const type = sent.headers['content-type']?.split(';', 1)[0]?.toLowerCase()
     const media = operation.bodies.find(([each]) => each === type)?.[1]
     if (!media || type !== 'application/json' || sent.headers['idempotency-key']) return null
+    if (!operation.needsBody && (sent.body === undefined || sent.body === '')) return null
     const value = parsed(sent.body)
     if (value === undefined) return 'a body that is no JSON is refused'
     const fault = faults(media.schema, value)

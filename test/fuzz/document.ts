@@ -38,7 +38,7 @@ export interface Parameter {
 
 interface OperationObject {
   parameters: Parameter[]
-  requestBody?: { content: Record<string, Media> }
+  requestBody?: { required: boolean; content: Record<string, Media> }
   responses: Record<string, { content?: Record<string, Media> }>
 }
 
@@ -54,6 +54,7 @@ export interface Operation {
   path: string
   parameters: Parameter[]
   bodies: [type: string, media: Media][]
+  needsBody: boolean
   responses: OperationObject['responses']
 }
 
@@ -65,6 +66,7 @@ export function readOperations(document: Document): Operation[] {
       path,
       parameters: operation.parameters,
       bodies: Object.entries(operation.requestBody?.content ?? {}),
+      needsBody: operation.requestBody?.required ?? false,
       responses: operation.responses,
     })),
   )
