@@ -86,7 +86,9 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     const { file, facts, missing } = await worker.run('placeFrame', {
       ...{ folder: folder.work, path, frame, covariates, adapters: scripts.adapters },
     })
-    folder.placed.set(path, file)
+    // With further columns it is neither a file of the base nor a blob that is known: it is stored as it is found.
+    if (isAdapted) folder.placed.delete(path)
+    else folder.placed.set(path, file)
     for (const name of missing) context.log('log', `${path} has no column ${name} for an adapter`)
     const known: KnownFile[] = isAdapted
       ? []

@@ -31,13 +31,20 @@ const canContain =
   spawnSync('unshare', ['-m', ...asUser, process.execPath, join(root, 'src/version.ts')]).status ===
   0
 
-/** A read-only disk but for the data and an empty /tmp, where nothing can be run. */
+/** A read-only disk but for the data and an empty /tmp, where nothing can be run; the checkout is there, even one below /tmp. */
 const contain = `set -e
 mount --make-rprivate /
-mount --bind "$1" "$1"
+mount --bind "$1" /mnt
 mount -t tmpfs -o mode=1777,noexec,nosuid,nodev tmpfs /tmp
+mkdir -p "$1"
+mount --bind /mnt "$1"
+umount /mnt
+mount -o remount,bind,ro "$1"
+mount --bind "$2" "$2"
+mount -o remount,bind,rw "$2"
 mount -o remount,bind,ro /
-shift
+cd "$PWD"
+shift 2
 if touch "$PWD/here" 2>/dev/null; then exit 9; fi
 exec "$@"`
 
@@ -83,7 +90,7 @@ for (const template of ['shell-python', 'shell-r', 'mlproject'] satisfies Templa
     const child = spawn(
       'unshare',
       [
-        ...['-m', 'sh', '-c', contain, 'sh', data, ...asUser],
+        ...['-m', 'sh', '-c', contain, 'sh', root, data, ...asUser],
         ...[process.execPath, '--conditions=chapkit-source', ...args],
       ],
       {
