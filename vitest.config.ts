@@ -7,8 +7,8 @@ const shared = {
   ssr: { resolve: { conditions: ['chapkit-source', 'node', 'import', 'module', 'default'] } },
   test: {
     setupFiles: ['test/setup/coverage.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     pool: 'forks',
     execArgv: ['--conditions=chapkit-source'],
   },
@@ -63,8 +63,8 @@ export default defineConfig({
           // What users install, by itself: it measures times, and installs much.
           sequence: { groupOrder: 2 },
           maxWorkers: 1,
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
     ],

@@ -52,7 +52,7 @@ function refusal(args: string[], cwd: string, env: Record<string, string> = {}):
   const { stderr } = spawnSync(chapkit[0]!, [...chapkit.slice(1), 'serve', ...args], {
     cwd,
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 90_000,
     env: { ...process.env, LOG_FORMAT: 'json', ...env },
   })
   return stderr.replaceAll(`${cwd}/`, '').trimEnd().split('\n')

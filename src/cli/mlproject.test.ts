@@ -238,7 +238,7 @@ test('mlproject run takes the file, and registers with all that it says where th
   const env = { SERVICEKIT_ORCHESTRATOR_URL: url, GIT_REVISION: 'abcdef0', SERVICEKIT_HOST: 'me' }
   const child = startWith(env, folder, 'mlproject', 'run', 'model/MLproject', '--port', '0')
   const own = await send(`${await address(child)}/api/v1/info`)
-  await vi.waitFor(() => expect(taken).toHaveLength(1))
+  await vi.waitFor(() => expect(taken).toHaveLength(1), { timeout: 90_000 })
   expect(taken[0]?.info).toEqual(own)
   expect(own).toMatchObject({ id: 'dengue-lags', git_revision: 'abcdef0', version: '1.10' })
   expect(taken[0]?.url).toMatch(/^http:\/\/me:\d+$/)
@@ -255,7 +255,7 @@ test('mlproject run registers as its options say', async () => {
   )
   await address(child)
   // Without an address for signs of life, the registration is the sign.
-  await vi.waitFor(() => expect(taken.length).toBeGreaterThan(1), { timeout: 10_000 })
+  await vi.waitFor(() => expect(taken.length).toBeGreaterThan(1), { timeout: 90_000 })
   expect(taken[0]?.url).toBe('http://model:8080')
 })
 

@@ -110,7 +110,7 @@ async function predicted(outcome: Promise<RunOutcome>): Promise<PredictResult> {
 }
 
 /** Waits for a condition, by asking; the deadline is only there to fail. */
-async function until(condition: () => unknown, milliseconds = 20_000): Promise<void> {
+async function until(condition: () => unknown, milliseconds = 90_000): Promise<void> {
   const deadline = performance.now() + milliseconds
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`Waited in vain for ${condition}`)

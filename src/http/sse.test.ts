@@ -24,7 +24,7 @@ test('a stream gives its frames and ends with its source, and the service holds 
   }, stop.signal)
   expect(getEventListeners(stop.signal, 'abort').length).toBeGreaterThan(0)
   expect(await text(stream)).toBe('data: 1\n\ndata: 2\n\n')
-  await vi.waitUntil(() => stream.closed)
+  await vi.waitUntil(() => stream.closed, { timeout: 90_000 })
   const before = getEventListeners(stop.signal, 'abort')
   expect(before).toEqual([])
 })
@@ -54,7 +54,7 @@ test('a reader that goes ends the source, and one that does not read is not read
   await pause(50)
   expect(given).toBeLessThan(20)
   stream.destroy()
-  await vi.waitUntil(() => ended)
+  await vi.waitUntil(() => ended, { timeout: 90_000 })
 })
 
 test('a source that fails ends the stream with its error', async () => {

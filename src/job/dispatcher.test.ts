@@ -50,7 +50,7 @@ async function open({ handlers, around = (database) => database }: Options) {
       ...{ id: newId(), type: 'train', payload: {}, subjectId: null, artifactId: null, blobs: [] },
       ...job,
     })
-  const ends = async (id: string, milliseconds = 20_000) => {
+  const ends = async (id: string, milliseconds = 90_000) => {
     const job = await jobs.waitFor(id, milliseconds)
     if (!job) throw new Error(`Job ${id} is gone`)
     return job
@@ -79,7 +79,11 @@ function gate() {
     })
     return promise
   }
-  return { run, runs, reaches: (count: number) => vi.waitUntil(() => runs.length === count) }
+  return {
+    run,
+    runs,
+    reaches: (count: number) => vi.waitUntil(() => runs.length === count, { timeout: 90_000 }),
+  }
 }
 
 test('each type runs as many jobs at once as it may, and no type waits for another', async () => {
@@ -99,7 +103,7 @@ test('each type runs as many jobs at once as it may, and no type waits for anoth
   expect(dispatcher.active()).toEqual({ train: 2, predict: 3 })
   expect(train.runs).toHaveLength(2)
   for (let opened = 0; opened < 5; opened++) {
-    await vi.waitUntil(() => train.runs.length > opened)
+    await vi.waitUntil(() => train.runs.length > opened, { timeout: 90_000 })
     train.runs[opened]?.open()
   }
   for (const { id } of trainings) expect(await ends(id)).toMatchObject({ status: 'completed' })
@@ -131,7 +135,7 @@ test('a job that is submitted just behind the look of the last free run is not o
     }),
   })
   await submit()
-  await vi.waitUntil(() => late)
+  await vi.waitUntil(() => late, { timeout: 90_000 })
   expect(await ends((await late!).id)).toMatchObject({ status: 'completed' })
 })
 
@@ -286,7 +290,9 @@ describe('reports', () => {
     context.log('stdout', 'early')
     context.progress({ fraction: 0.1, message: null })
     context.progress({ fraction: 0.5, message: 'half' })
-    await vi.waitUntil(async () => (await jobs.get(id)).progress?.fraction === 0.5)
+    await vi.waitUntil(async () => (await jobs.get(id)).progress?.fraction === 0.5, {
+      timeout: 90_000,
+    })
     expect((await jobs.logs(id, 0, 10)).items).toMatchObject([{ seq: 1, line: 'early' }])
     context.log('log', 'late')
     finish()

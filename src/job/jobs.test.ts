@@ -406,7 +406,7 @@ describe('removing', () => {
     const removing = jobs.remove(id).then(() => {
       removed = true
     })
-    await vi.waitUntil(() => controller.signal.aborted)
+    await vi.waitUntil(() => controller.signal.aborted, { timeout: 90_000 })
     await turn()
     expect(removed).toBe(false)
     await jobs.handBack(held)

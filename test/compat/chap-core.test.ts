@@ -55,7 +55,7 @@ test('chap model schema reads the options of a model from its URL', async () => 
   for (const option of ['fails:', 'n_lags:', 'rate:', 'learning-rate:', 'additional_continuous'])
     expect(out).toContain(option)
   expect(out).not.toContain('prediction_periods')
-}, 120_000)
+})
 
 test('a URL is known as a service, with all that its template needs', async () => {
   const { url } = await serve(counts, { env: { GIT_REVISION: 'ABCDEF1234567' } })
@@ -152,7 +152,7 @@ test('what a failed run has said reaches the error that chap-core shows', async 
   expect(await fail('never', 9)).toContain(
     'prediction_periods (9, from run_info) exceeds the maximum allowed value (6)',
   )
-}, 120_000)
+})
 
 test('a service that registers becomes a model of chap-core, when it says its commit', async () => {
   const registry = await startRegistry()
@@ -246,7 +246,7 @@ test('the recorded requests are those that it sends', async () => {
     const recorded = exchanges.map(({ request }: { request: Asked }) => request)
     expect(distinct(recorder.take()), name).toEqual(distinct(recorded))
   }
-}, 120_000)
+})
 
 /** Requests in the order in which they come first, with ids and times of no moment. */
 function distinct(requests: readonly Asked[]): unknown[] {
@@ -273,4 +273,4 @@ test('the test command of the Python chapkit passes', async () => {
   const { code, out, err } = await runPython('chapkit', ['test', '--url', url], { cwd })
   expect({ code, said: `${out}${err}` }).toMatchObject({ code: 0 })
   expect(out).toMatch(/passed/i)
-}, 120_000)
+})

@@ -141,7 +141,7 @@ export function processesOn(folder: string): number[] {
 export async function until<Value>(
   what: string,
   ask: () => Value | Promise<Value>,
-  milliseconds = 30_000,
+  milliseconds = 90_000,
 ): Promise<NonNullable<Exclude<Value, false>>> {
   const deadline = performance.now() + milliseconds
   for (;;) {

@@ -13,7 +13,7 @@ test('a job that was running when the service was killed runs again at once and 
   await service.kill()
   const again = await restart(service)
 
-  const job = await again.reaches(jobId, 'completed', 10_000)
+  const job = await again.reaches(jobId, 'completed')
   expect(job).toMatchObject({ artifact_id: artifactId, error: null })
   expect(again.log.find(({ event }) => event === 'job.taken_over')).toMatchObject({ resumed: 1 })
   const artifact = await again.request('GET', `/api/v1/artifacts/${artifactId}`)

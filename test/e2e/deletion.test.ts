@@ -70,7 +70,7 @@ test('a config whose model has 40 000 predictions is deleted, and nothing of it 
   expect(await seen(service, ids)).toEqual(nothing)
   expect((await service.request('DELETE', configPath(ids.configId))).status).toBe(404)
   await until('every row is removed', () => rowsIn(file) === 0, 60_000)
-}, 120_000)
+})
 
 test('a deletion that is cut off before its answer took nothing away, and works when it is asked again', async () => {
   const { service, file, ...ids } = await serviceWith(20_000)
@@ -92,7 +92,7 @@ test('a deletion that is cut off before its answer took nothing away, and works 
   expect(await seen(second, ids)).toEqual(allOf(20_000))
   expect((await second.request('DELETE', configPath(ids.configId))).status).toBe(204)
   expect(await seen(second, ids)).toEqual(nothing)
-}, 120_000)
+})
 
 test('a deletion that was answered stays, and goes on, when the service is killed before its rows are removed', async () => {
   const { service, file, ...ids } = await serviceWith(20_000)
@@ -103,7 +103,7 @@ test('a deletion that was answered stays, and goes on, when the service is kille
   const second = await restart(service)
   expect(await seen(second, ids)).toEqual(nothing)
   await until('every row is removed', () => rowsIn(file) === 0, 60_000)
-}, 120_000)
+})
 
 test('a model with 20 000 predictions is deleted alone: they become roots, all at once for whoever reads', async () => {
   const { service, ...ids } = await serviceWith(20_000)
@@ -123,7 +123,7 @@ test('a model with 20 000 predictions is deleted alone: they become roots, all a
   expect(
     new Set(list.map(({ parent_id, level }: Record<string, unknown>) => `${parent_id} ${level}`)),
   ).toEqual(new Set(['null 0']))
-}, 120_000)
+})
 
 test('a service whose database is taken away stops by itself with an exit code, and says why', async () => {
   const service = await startService({ dataDir: temporaryFolder() })

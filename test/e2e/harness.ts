@@ -45,7 +45,7 @@ export interface LogEntry {
 export async function until<Value>(
   what: string,
   ask: () => Value | Promise<Value>,
-  milliseconds = 20_000,
+  milliseconds = 90_000,
 ): Promise<NonNullable<Exclude<Value, false>>> {
   const deadline = performance.now() + milliseconds
   for (;;) {

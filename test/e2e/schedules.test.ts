@@ -58,4 +58,4 @@ test('of a service that is killed again and again no slot is lost and none has t
   const submitted = [...runs, ...others].flatMap(({ job_id }) => job_id ?? [])
   expect(new Set(submitted).size).toBe(submitted.length)
   expect(jobs.map(({ id }: { id: string }) => id).sort()).toEqual(submitted.sort())
-}, 90_000)
+})

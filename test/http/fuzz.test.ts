@@ -30,7 +30,7 @@ beforeAll(async () => {
     await createArtifact(probe, { data: { content: { a: 1 } } }),
     nobody,
   ]
-}, 60_000)
+})
 afterAll(async () => {
   for (const { id } of (await probe.request('GET', '/api/v1/jobs?status_filter=pending')).json) {
     await probe.request('DELETE', `/api/v1/jobs/${id}`)
