@@ -1,5 +1,10 @@
 import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
 import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
+
+// Tests start some thousand processes, each of which would strip the types of every file again. Coverage needs what was run.
+if (process.env.CHAPKIT_CHILD_COVERAGE === undefined)
+  process.env.NODE_COMPILE_CACHE ??= resolve(import.meta.dirname, 'node_modules/.cache/compiled')
 
 /** What every test runs with, whichever project it belongs to. */
 const shared = {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
+import { cases } from '../../test/setup/campaign.ts'
 import { createBlobs } from '../blob/blobs.ts'
 import { memoryBlobs } from '../blob/memory.ts'
 import { createConfigs } from '../config/configs.ts'
@@ -264,6 +265,6 @@ test('whatever is created, moved, linked and deleted, trees stay trees, levels f
           ids(nodes.filter(({ config }) => config === name)),
         )
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 }, 600_000)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
+import { cases } from '../../test/setup/campaign.ts'
 import type { Database } from '../db/database.ts'
 import { migrate } from '../db/migrate.ts'
 import { openSqlite } from '../db/sqlite.ts'
@@ -344,7 +345,7 @@ test('bytes whose reference was committed are there at every moment, whatever is
         await inAnyOrder(scheduler, read())
       },
     ),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 }, 600_000)
 

@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
+import { cases } from '../../test/setup/campaign.ts'
 import type { BlobStore } from './blob-store.ts'
 import { type FileSystem, openFileBlobs } from './file.ts'
 import { inAnyOrder } from './fixtures/any-order.ts'
@@ -135,7 +136,7 @@ describe('acknowledged bytes outlive sweeps that run at the same time', () => {
         })
         await scheduler.waitFor(done)
       }),
-      { numRuns: 10_000 },
+      { numRuns: cases(10_000) },
     )
   })
 

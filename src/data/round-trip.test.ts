@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { cases } from '../../test/setup/campaign.ts'
 import { agreedKind } from './agreed.ts'
 import { parseCsv, writeCsv } from './csv.ts'
 import { DataFrame } from './frame.ts'
@@ -111,7 +112,7 @@ test('a frame comes back from memory as it went in', () => {
     fc.property(frames(allTypes, 0), (frame) => {
       expect(DataFrame.fromJson(frame).toJson()).toEqual(frame)
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 })
 
@@ -124,7 +125,7 @@ test('records, columns and rows make the same frame', () => {
       expect(again.toJson()).toEqual(frame)
       expect(JSON.parse(recordsText(frame))).toEqual(JSON.parse(JSON.stringify(made.toRecords())))
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 })
 
@@ -134,7 +135,7 @@ test('a frame comes back from CSV with its types', () => {
       const back = parseCsv(writeCsv(frame), { types: typesOf(frame) })
       expect(canonicalFrameText(back)).toBe(canonicalFrameText(frame))
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 })
 
@@ -143,7 +144,7 @@ test('numbers, booleans and nulls come back from CSV without being told their ty
     fc.property(frames(['integer', 'number', 'boolean']), (frame) => {
       expect(canonicalFrameText(parseCsv(writeCsv(frame)))).toBe(canonicalFrameText(frame))
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 })
 
@@ -157,7 +158,7 @@ test('a frame of any columns comes back from Parquet', async () => {
         await expect(reading).rejects.toMatchObject({ code: 'validation-failed' })
       else expect(canonicalFrameText(await reading)).toBe(canonicalFrameText({ ...frame, columns }))
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 })
 
@@ -191,7 +192,7 @@ test('codes and dates come back from CSV as the text they are, numbers among the
       const frame = { columns: ['row', 'code'], data }
       expect(parseCsv(writeCsv(frame))).toEqual(frame)
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 })
 
@@ -215,7 +216,7 @@ test('NaN and the infinities are refused by JSON, CSV and Parquet alike', async 
       }
       expect(frame.firstNonFinite()).toEqual(first < 0 ? null : { row: first, column: 'a' })
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 })
 
@@ -259,7 +260,7 @@ test('integers of any size and dates of other programs come back from Parquet ex
         })),
       )
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 })
 
@@ -285,7 +286,7 @@ test('only columns that have a name, each its own, are read; all others are refu
       if (new Set(named).size < named.length || others.includes('')) expect(read).toThrow(refused)
       else expect(read()).toEqual({ columns: named, data })
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 })
 
@@ -299,6 +300,6 @@ test('canonical text is read back by the check of the HTTP edge, schema and all'
       const checked = checkFrame(JSON.parse(canonical), [])
       expect('frame' in checked && canonicalFrameText(checked.frame)).toBe(canonical)
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 })

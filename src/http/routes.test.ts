@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { cases } from '../../test/setup/campaign.ts'
 import { createConfigs } from '../config/configs.ts'
 import { configStore } from '../config/store.ts'
 import type { Database } from '../db/database.ts'
@@ -228,7 +229,7 @@ describe('pages of a list', () => {
           expect([...there].filter((item) => isWanted(item) && !seen.includes(item))).toEqual([])
         },
       ),
-      { numRuns: 10_000 },
+      { numRuns: cases(10_000) },
     )
   }, 600_000)
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
+import { cases } from '../../test/setup/campaign.ts'
 import { migrate } from '../db/migrate.ts'
 import { openSqlite } from '../db/sqlite.ts'
 import { fakeClock } from '../testing/clock.ts'
@@ -290,6 +291,6 @@ test('however requests interleave, fail, expire and are cut off, a key makes one
         [...kept.values()].map((known) => known.made).sort(),
       )
     }),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 }, 600_000)

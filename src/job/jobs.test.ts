@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { cases } from '../../test/setup/campaign.ts'
 import { createBlobs } from '../blob/blobs.ts'
 import { memoryBlobs } from '../blob/memory.ts'
 import type { Database } from '../db/database.ts'
@@ -971,7 +972,7 @@ describe('whatever happens', () => {
         await expectLegalMoves()
       }),
       // A removal that waits for ever is told with its history.
-      { numRuns: 10_000, timeout: 10_000 },
+      { numRuns: cases(10_000), timeout: 10_000 },
     )
   }, 600_000)
 
@@ -1036,7 +1037,7 @@ describe('whatever happens', () => {
           await compareHeard(jobs)
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: cases(10_000) },
     )
   }, 600_000)
 

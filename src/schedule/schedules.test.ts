@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
+import { cases } from '../../test/setup/campaign.ts'
 import type { Database } from '../db/database.ts'
 import { migrate } from '../db/migrate.ts'
 import { openSqlite } from '../db/sqlite.ts'
@@ -27,7 +28,7 @@ import {
  */
 
 /** How many are played. */
-const histories = Number(process.env.CLOCK_HISTORIES ?? 10_000)
+const histories = Number(process.env.CLOCK_HISTORIES ?? cases(10_000))
 
 const taskId = '01M82F0C7XQ3J5V9A1B2C3D4E5'
 const hour = 3_600_000

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { cases } from '../../test/setup/campaign.ts'
 import { dailyAt, everyMinutes, look } from './fixtures/wall-clock.ts'
 import { maximumCount, nextSlots, toSlots } from './slots.ts'
 
@@ -187,7 +188,7 @@ test('in every zone a time of every day comes once on each, through all changes 
         }
       },
     ),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 }, 600_000)
 
@@ -238,7 +239,7 @@ test('slots grow, are found again from behind, and are counted as they are walke
         } else expect(each.type).toBe('once')
       },
     ),
-    { numRuns: 10_000 },
+    { numRuns: cases(10_000) },
   )
 }, 600_000)
 

@@ -110,6 +110,7 @@ export function spawnService({ dataDir, fixture = 'model', env = {} }: SpawnOpti
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       ...(process.env.NODE_V8_COVERAGE && { NODE_V8_COVERAGE: process.env.NODE_V8_COVERAGE }),
       PORT: '0',
       LOG_FORMAT: 'json',

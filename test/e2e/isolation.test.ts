@@ -12,7 +12,7 @@ const fates = [
     does: 'buffers',
     told: null,
     status: 'failed',
-    error: /died 3 times.*took more than 512 MiB of memory \(CHAPKIT_MODEL_MEMORY\)/,
+    error: /died 3 times.*took more than 256 MiB of memory \(CHAPKIT_MODEL_MEMORY\)/,
   },
   { does: 'throw', told: null, status: 'failed', error: /^RangeError: the model has no rain$/ },
   { does: 'prints', told: null, status: 'completed', error: null },
@@ -84,7 +84,7 @@ async function begin() {
     dataDir: temporaryFolder(),
     env: {
       CHAPKIT_PREDICT_CONCURRENCY: '1',
-      CHAPKIT_MODEL_MEMORY: String(512 * mebibyte),
+      CHAPKIT_MODEL_MEMORY: String(256 * mebibyte),
       TMPDIR: temporary,
     },
   })
