@@ -62,6 +62,8 @@ const longestLifeMs = 700
 const longestStartMs = 450
 /** Kills after which every content is read, not only listed. */
 const thoroughEvery = 10
+/** Kills before each of which the jobs so far come to their end: a slow machine would else give them up after 20 deaths. */
+const restEvery = 12
 
 export async function runCrashes({
   kills,
@@ -136,6 +138,7 @@ export async function runCrashes({
       const { send, close } = httpClient(service.url)
       const work = crew.map((client) => client.work(send))
       await passed(random.next() * longestLifeMs)
+      if (report.kills % restEvery === restEvery - 1) note(await endOfJobs(world, send))
       if (service.child.exitCode !== null)
         note([{ fault: 'lost', what: `the service ended by itself: ${service.stderr()}` }])
       await service.kill()
@@ -183,7 +186,7 @@ async function endOfJobs(world: Expected, send: Send): Promise<Violation[]> {
       open = open.filter((_, index) => states[index])
       return open.length === 0
     },
-    60_000,
+    180_000,
   ).catch(() => {})
   return open.map(([id]) => ({ fault: 'stuck', what: `job ${id}` }))
 }
