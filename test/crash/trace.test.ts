@@ -99,6 +99,9 @@ testWith('strace')(
     await using service = await startService(folder)
     const { send, close } = httpClient(service.url)
     const world = emptyWorld()
+    const save = (name: string) => send(createConfig(world, { name, seed: 1 }).request)
+    // What is in the log before.
+    expect((await save('in the log')).status).toBe(201)
     const strace = await attach(service.pid, [
       '-f',
       '-y',
@@ -107,7 +110,6 @@ testWith('strace')(
       '-etrace=pwrite64,fsync,fdatasync,ftruncate',
       '-einject=fsync,fdatasync:error=EIO:when=1',
     ])
-    const save = (name: string) => send(createConfig(world, { name, seed: 1 }).request)
     expect((await save('not stored')).status).toBe(503)
     expect((await save('stored')).status).toBe(201)
     await strace.detach()
