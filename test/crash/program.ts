@@ -62,8 +62,8 @@ const longestLifeMs = 700
 const longestStartMs = 450
 /** Kills after which every content is read, not only listed. */
 const thoroughEvery = 10
-/** Kills before each of which the jobs so far come to their end: a slow machine would else give them up after 20 deaths. */
-const restEvery = 12
+/** Kills until the jobs so far come to their end before the next one: a slow machine would else give them up after 20. */
+const restAfter = 10
 
 export async function runCrashes({
   kills,
@@ -127,6 +127,7 @@ export async function runCrashes({
     return service
   }
 
+  let rested = 0
   while (report.kills < kills && !signal?.aborted) {
     if (random.next() < 0.1) {
       await using service = spawnService(folder)
@@ -138,7 +139,10 @@ export async function runCrashes({
       const { send, close } = httpClient(service.url)
       const work = crew.map((client) => client.work(send))
       await passed(random.next() * longestLifeMs)
-      if (report.kills % restEvery === restEvery - 1) note(await endOfJobs(world, send))
+      if (report.kills - rested >= restAfter) {
+        note(await endOfJobs(world, send))
+        rested = report.kills
+      }
       if (service.child.exitCode !== null)
         note([{ fault: 'lost', what: `the service ended by itself: ${service.stderr()}` }])
       await service.kill()
