@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { type Issue, validationError } from '../errors.ts'
+import { isKept } from '../kernel/decimal.ts'
 import { show } from '../kernel/show.ts'
 import {
   type Agreed,
@@ -229,9 +230,10 @@ function inferredNumber(written: string, decimal: DecimalMark): number | null {
   const text = decimal === ',' ? written.replace(',', '.') : written
   if (!numberPattern.test(text)) return null
   const number = Number(text)
-  if (!Number.isFinite(number)) return null
-  // Plain digits are an identifier as soon as a double cannot tell them from their neighbour.
-  return text.length < 16 || Number.isSafeInteger(number) || /[.eE]/.test(text) ? number : null
+  if (text.length < 16) return Number.isFinite(number) ? number : null
+  // Digits alone are an identifier as soon as a double cannot tell each of them from its neighbours.
+  const isPlain = !/[.eE]/.test(text)
+  return (isPlain ? Number.isSafeInteger(number) : isKept(text, number)) ? number : null
 }
 
 function isBoolean(cell: string): boolean {

@@ -1,3 +1,14 @@
+/**
+ * Whether every program that reads files gets this text as it is: UTF-8 has no halves of surrogate pairs, and R ends a text at the
+ * character NUL without a word.
+ */
+export function isFileText(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0')
+}
+
+/** What such a text is called in messages. */
+export const fileText = 'well-formed Unicode text without NUL'
+
 /** Text, or why bytes are none. */
 export type DecodedText = { text: string } | { problem: string }
 
