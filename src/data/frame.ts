@@ -20,7 +20,7 @@ import {
 import { type CsvOptions, readCsv, writeCsv } from './csv.ts'
 import { decodeCsv } from './csv-file.ts'
 import { describeColumns, tableText } from './describe.ts'
-import { GroupedFrame } from './group.ts'
+import { GroupedFrame, meanings } from './group.ts'
 import { type LagOptions, lagRows } from './lag.ts'
 import { readParquet, writeParquet } from './parquet.ts'
 import {
@@ -262,9 +262,16 @@ export class DataFrame {
     return new DataFrame(columns, this.length + other.length, declared)
   }
 
-  /** The different values of a column, in the order in which they first appear. */
-  unique(column: string): Cell[] {
-    return [...new Set(cellsOf(this.column(column)))]
+  /** The different values of a column, in the order in which they first appear. Of a period, its first text. */
+  unique(name: string): Cell[] {
+    const column = this.column(name)
+    const meaning = meanings(column)
+    const seen = new Map<Cell, Cell>()
+    for (let row = 0; row < this.length; row++) {
+      const key = meaning(row)
+      if (!seen.has(key)) seen.set(key, cellAt(column, row))
+    }
+    return [...seen.values()]
   }
 
   /** With a column computed from each row; one of that name is replaced. */
@@ -298,7 +305,10 @@ export class DataFrame {
     return this.#put(renameColumn(lagged, options.as ?? `${column}_lag${periods}`))
   }
 
-  /** Groups of rows with equal values in these columns: iterate over them or `aggregate` them. */
+  /**
+   * Groups of rows with equal values in these columns: iterate over them or `aggregate` them. `2024W5` and `2024-W05` are equal,
+   * as other texts of one period are.
+   */
   groupBy(keys: string | readonly string[]): GroupedFrame {
     const source = {
       length: this.length,
