@@ -2,6 +2,7 @@ import type { SchemaElement } from 'hyparquet'
 import { ChapkitError } from '../errors.ts'
 import { hasAllDigits, isKept } from '../kernel/decimal.ts'
 import { show } from '../kernel/show.ts'
+import { agreedCell } from './agreed.ts'
 import { type Cell, isNumericColumn, isTextColumn } from './schema.ts'
 
 /** A value as it lies in the file: an integer, a number, a truth value, or bytes. */
@@ -28,9 +29,14 @@ export function toCells(values: readonly Raw[], element: SchemaElement): Cell[] 
   if (isDecimal(element)) return decimalCells(exact as (string | null)[], name)
   // One number that does not fit makes the whole column text: a column of two kinds would surprise.
   const asText = isInexact || isTextColumn(name)
-  return exact.map((cell) => {
+  return exact.map((cell, row) => {
     if (typeof cell === 'bigint') return asText ? String(cell) : Number(cell)
-    return cell !== null && asText ? String(cell) : cell
+    if (!isTextColumn(name)) return cell
+    // Text is not made of just anything: as in JSON, 7.0 is the code 7, and neither 7.5 nor true is one.
+    const text = agreedCell(cell, 'text')
+    if (text === undefined)
+      throw refusal(name, `expected text or whole numbers, got ${show(cell)}`, { row })
+    return text
   })
 }
 
