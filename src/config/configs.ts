@@ -7,6 +7,8 @@ import { isUlid } from '../kernel/id.ts'
 import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
 import { type Page, type PageRequest, toPage, ulidIssue } from '../kernel/page.ts'
 import { fromSchemaIssues } from '../kernel/schema-issues.ts'
+import { show } from '../kernel/show.ts'
+import { fileText, findBadText } from '../kernel/text.ts'
 import type { ConfigIn, ConfigOut } from './schema.ts'
 import { type ConfigRow, configStore as store } from './store.ts'
 
@@ -47,7 +49,7 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
       if (typeof input.id === 'string' && !isUlid(input.id)) {
         throw validationError([ulidIssue(['body', 'id'], input.id)])
       }
-      assertName(input.name)
+      assertTexts(input)
       const data = await parseConfigData(schema, input.data, ['body', 'data'])
       return database.write(async (tx) => {
         const at = toTimestamp(now())
@@ -74,7 +76,7 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
 
     /** Replaces name and data, and the tags if there are any. */
     async update(id: string, input: ConfigIn): Promise<ConfigOut> {
-      assertName(input.name)
+      assertTexts(input)
       const data = await parseConfigData(schema, input.data, ['body', 'data'])
       return database.write(async (tx) => {
         const known = await store.find(tx, id)
@@ -136,13 +138,14 @@ export async function parseConfigData(
   throw validationError(fromSchemaIssues(result.issues, lifted, loc))
 }
 
-/** Half a character cannot be written as UTF-8: the name would come back as another one. */
-function assertName(name: string) {
-  if (name.isWellFormed()) return
+/** What no file can hold would reach scripts as another text, or fail their jobs. */
+function assertTexts({ name, data }: ConfigIn) {
+  const found = findBadText({ name, data })
+  if (found === null) return
   throw validationError([
     {
-      loc: ['body', 'name'],
-      msg: 'Expected well-formed Unicode text, got half of a surrogate pair',
+      loc: ['body', ...found.path],
+      msg: `Expected ${fileText}, got ${show(found.text)}`,
       type: 'string_unicode',
     },
   ])
