@@ -66,8 +66,8 @@ export function readCsv(text: string, options: CsvFileOptions = {}): CellColumns
   const { dialect = plainDialect, numeric, words, keys } = options
   const { header, columns, lines } = scanCsv(text, dialect.delimiter)
   const names = renamed(header, dialect.names)
-  const required =
-    dialect.readDate === null ? options.required : ['time_period', ...(options.required ?? [])]
+  const required = [...(options.required ?? [])]
+  if (dialect.readDate !== null) required.unshift('time_period')
   assertColumns(names, { ...options, required })
   const types = new Map(Object.entries(options.types ?? {}))
   const cells = names.map((name, index) => {
