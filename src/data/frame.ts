@@ -35,6 +35,9 @@ import { type SortKey, sortedRows } from './sort.ts'
 
 export type { Cell, Field, FieldType, FrameJson } from './schema.ts'
 
+/** Rows of a frame, some at a time, and at last its schema if it has one. */
+export type FrameParts = Generator<Cell[][], FrameJson['schema']>
+
 type Declared = ReadonlyMap<string, Field>
 const nothingDeclared: Declared = new Map()
 
@@ -63,6 +66,37 @@ export class DataFrame {
   static fromJson({ columns, data, schema }: FrameJson): DataFrame {
     const declared = new Map(schema?.fields.map((field) => [field.name, field]))
     return new DataFrame(columnsOfRows(columns, data), data.length, declared)
+  }
+
+  /**
+   * As `fromJson`, from rows that come some at a time, all as long as `names`. `pause` is awaited after each part and each column,
+   * for a thread that others wait for.
+   *
+   * @internal
+   */
+  static async fromParts(
+    names: readonly string[],
+    parts: FrameParts,
+    pause: () => Promise<unknown>,
+  ): Promise<DataFrame> {
+    const cells = names.map((): Cell[] => [])
+    let length = 0
+    let part = parts.next()
+    for (; !part.done; part = parts.next()) {
+      for (const row of part.value) {
+        for (let column = 0; column < cells.length; column++) cells[column]!.push(row[column]!)
+      }
+      length += part.value.length
+      await pause()
+    }
+    const columns: Column[] = []
+    for (const [index, name] of names.entries()) {
+      columns.push(buildColumn(name, cells[index]!))
+      cells[index] = []
+      await pause()
+    }
+    const declared = new Map(part.value?.fields.map((field) => [field.name, field]))
+    return new DataFrame(columns, length, declared)
   }
 
   /** From objects: the columns are all their keys, in the order met; a key that an object lacks is null there. */
