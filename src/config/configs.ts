@@ -18,12 +18,14 @@ export interface ConfigsDeps {
   schema: StandardSchemaV1<unknown, unknown>
   now: Clock
   newId: () => string
+  /** Whether scripts read `data`, in a file. @default false */
+  isForScripts?: boolean
 }
 
 export type Configs = ReturnType<typeof createConfigs>
 
 /** Named configurations: what may be stored, and reading it back. */
-export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
+export function createConfigs({ database, schema, now, newId, isForScripts = false }: ConfigsDeps) {
   async function get(id: string, db: Queries = database.read): Promise<ConfigOut> {
     const row = await store.find(db, id)
     if (!row) throw notFound(id)
@@ -49,7 +51,8 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
       if (typeof input.id === 'string' && !isUlid(input.id)) {
         throw validationError([ulidIssue(['body', 'id'], input.id)])
       }
-      assertTexts(input)
+      assertName(input.name)
+      if (isForScripts) assertTexts(input.data)
       const data = await parseConfigData(schema, input.data, ['body', 'data'])
       return database.write(async (tx) => {
         const at = toTimestamp(now())
@@ -76,7 +79,8 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
 
     /** Replaces name and data, and the tags if there are any. */
     async update(id: string, input: ConfigIn): Promise<ConfigOut> {
-      assertTexts(input)
+      assertName(input.name)
+      if (isForScripts) assertTexts(input.data)
       const data = await parseConfigData(schema, input.data, ['body', 'data'])
       return database.write(async (tx) => {
         const known = await store.find(tx, id)
@@ -138,13 +142,25 @@ export async function parseConfigData(
   throw validationError(fromSchemaIssues(result.issues, lifted, loc))
 }
 
-/** What no file can hold would reach scripts as another text, or fail their jobs. */
-function assertTexts({ name, data }: ConfigIn) {
-  const found = findBadText({ name, data })
+/** Half a character cannot be written as UTF-8: the name would come back as another one. */
+function assertName(name: string) {
+  if (name.isWellFormed()) return
+  throw validationError([
+    {
+      loc: ['body', 'name'],
+      msg: 'Expected well-formed Unicode text, got half of a surrogate pair',
+      type: 'string_unicode',
+    },
+  ])
+}
+
+/** What no file can hold would reach scripts as another text. */
+function assertTexts(data: ConfigIn['data']) {
+  const found = findBadText(data)
   if (found === null) return
   throw validationError([
     {
-      loc: ['body', ...found.path],
+      loc: ['body', 'data', ...found.path],
       msg: `Expected ${fileText}, got ${show(found.text)}`,
       type: 'string_unicode',
     },

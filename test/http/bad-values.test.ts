@@ -99,18 +99,6 @@ describe('configs', () => {
       'got 0',
     ],
     [
-      'half of a character',
-      { name: 'a', data: { user_option_values: { area: ['x', 'caf\ud83d'] } } },
-      ['body', 'data', 'user_option_values', 'area', 1],
-      'Expected well-formed Unicode text without NUL, got',
-    ],
-    [
-      'text with NUL',
-      { name: 'a', data: { additional_continuous_covariates: ['a\0b'] } },
-      ['body', 'data', 'additional_continuous_covariates', 0],
-      'Expected well-formed Unicode text without NUL, got',
-    ],
-    [
       'a nested option of the wrong type',
       { name: 'a', data: { user_option_values: { n_lags: [6] } } },
       ['body', 'data', 'n_lags'],
