@@ -130,7 +130,13 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     assertUnpromised: jobs.assertUnpromised,
   })
   const renderings = createRenderings({ blobs, scratch: platform.scratch, newId })
-  const configs = createConfigs({ database, schema: spec.config?.schema ?? BaseConfig, now, newId })
+  const configs = createConfigs({
+    database,
+    schema: spec.config?.schema ?? BaseConfig,
+    now,
+    newId,
+    isForScripts: spec.runner?.keeps === 'workspace',
+  })
   const links = createLinks({
     database,
     configs,

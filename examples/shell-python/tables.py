@@ -87,9 +87,9 @@ def is_month(first, last):
 
 def read_days(text):
     """The first and the last day of a period, or None where it is none."""
-    month = re.fullmatch(r"(\d{4})-?(\d\d)", text)
-    week = re.fullmatch(r"(\d{4})-?((?:Wed|Thu|Fri|Sat|Sun)?W|(?<=-)S)(\d{1,2})", text)
-    days = re.fullmatch(r"(\d{4}-\d\d-\d\d)/(\d{4}-\d\d-\d\d)", text)
+    month = re.fullmatch(r"(\d{4})-?(\d\d)", text, re.ASCII)
+    week = re.fullmatch(r"(\d{4})-?((?:Wed|Thu|Fri|Sat|Sun)?W|(?<=-)S)(\d{1,2})", text, re.ASCII)
+    days = re.fullmatch(r"(\d{4}-\d\d-\d\d)/(\d{4}-\d\d-\d\d)", text, re.ASCII)
     try:
         if month:
             first = datetime.date(int(month[1]), int(month[2]), 1)

@@ -40,3 +40,8 @@ test('a forecast with a number for each period and location passes', () => {
   const columns = ['location', 'time_period', 'sample_0']
   assertForecast({ columns, data: [['north', '2024-03', 0]] }, future)
 })
+
+test('a forecast for the period in another form passes', () => {
+  const columns = ['location', 'time_period', 'sample_0']
+  assertForecast({ columns, data: [['north', '202403', 0]] }, future)
+})

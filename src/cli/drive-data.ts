@@ -1,4 +1,5 @@
 import type { Info } from '../client/index.ts'
+import { periodKey } from '../data/periods.ts'
 import { generateSample, type SampleOptions } from '../data/sample.ts'
 import type { FrameJson } from '../data/schema.ts'
 import { clampHorizon } from '../ml/horizon.ts'
@@ -67,8 +68,10 @@ function withoutCases({ columns, data }: FrameJson): FrameJson {
 /** A forecast has a number for each location and period that was asked for. */
 export function assertForecast(frame: FrameJson, future: FrameJson): void {
   const key = ({ columns }: FrameJson) => {
-    const at = ['location', 'time_period'].map((name) => columns.indexOf(name))
-    return (row: readonly unknown[]) => at.map((index) => String(row[index])).join(' ')
+    const [place = -1, period = -1] = ['location', 'time_period'].map((name) =>
+      columns.indexOf(name),
+    )
+    return (row: readonly unknown[]) => `${row[place]} ${periodKey(String(row[period]))}`
   }
   const samples = frame.columns.flatMap((name, at) => (/^sample_\d+$/.test(name) ? [at] : []))
   if (samples.length === 0)

@@ -7,6 +7,8 @@ import { isUlid } from '../kernel/id.ts'
 import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
 import { type Page, type PageRequest, toPage, ulidIssue } from '../kernel/page.ts'
 import { fromSchemaIssues } from '../kernel/schema-issues.ts'
+import { show } from '../kernel/show.ts'
+import { fileText, findBadText } from '../kernel/text.ts'
 import type { ConfigIn, ConfigOut } from './schema.ts'
 import { type ConfigRow, configStore as store } from './store.ts'
 
@@ -16,12 +18,14 @@ export interface ConfigsDeps {
   schema: StandardSchemaV1<unknown, unknown>
   now: Clock
   newId: () => string
+  /** Whether scripts read `data`, in a file. @default false */
+  isForScripts?: boolean
 }
 
 export type Configs = ReturnType<typeof createConfigs>
 
 /** Named configurations: what may be stored, and reading it back. */
-export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
+export function createConfigs({ database, schema, now, newId, isForScripts = false }: ConfigsDeps) {
   async function get(id: string, db: Queries = database.read): Promise<ConfigOut> {
     const row = await store.find(db, id)
     if (!row) throw notFound(id)
@@ -48,6 +52,7 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
         throw validationError([ulidIssue(['body', 'id'], input.id)])
       }
       assertName(input.name)
+      if (isForScripts) assertTexts(input.data)
       const data = await parseConfigData(schema, input.data, ['body', 'data'])
       return database.write(async (tx) => {
         const at = toTimestamp(now())
@@ -75,6 +80,7 @@ export function createConfigs({ database, schema, now, newId }: ConfigsDeps) {
     /** Replaces name and data, and the tags if there are any. */
     async update(id: string, input: ConfigIn): Promise<ConfigOut> {
       assertName(input.name)
+      if (isForScripts) assertTexts(input.data)
       const data = await parseConfigData(schema, input.data, ['body', 'data'])
       return database.write(async (tx) => {
         const known = await store.find(tx, id)
@@ -143,6 +149,19 @@ function assertName(name: string) {
     {
       loc: ['body', 'name'],
       msg: 'Expected well-formed Unicode text, got half of a surrogate pair',
+      type: 'string_unicode',
+    },
+  ])
+}
+
+/** What no file can hold would reach scripts as another text. */
+function assertTexts(data: ConfigIn['data']) {
+  const found = findBadText(data)
+  if (found === null) return
+  throw validationError([
+    {
+      loc: ['body', 'data', ...found.path],
+      msg: `Expected ${fileText}, got ${show(found.text)}`,
       type: 'string_unicode',
     },
   ])

@@ -1,12 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ChapkitError } from '../errors.ts'
+import { parseJson } from '../kernel/json.ts'
+import { isFileText } from '../kernel/text.ts'
 import { agreeRows, isEmptyKey, numberOf } from './agreed.ts'
 import { parseCsv } from './csv.ts'
+import { plainDialect } from './csv-dialect.ts'
 import { DataFrame } from './frame.ts'
 import { checkFrame } from './frame-json.ts'
 import { frameToParquet } from './parquet.ts'
-import type { Cell } from './schema.ts'
+import type { Cell, FrameJson } from './schema.ts'
 
 describe('a number where one is expected', () => {
   test.each<[string, number]>([
@@ -22,6 +25,9 @@ describe('a number where one is expected', () => {
     [' 12\t', 12],
     ['1e20', 1e20],
     ['9007199254740991', Number.MAX_SAFE_INTEGER],
+    ['9007199254740992', 2 ** 53],
+    ['+00100000000000000000000', 1e20],
+    ['0.12345678901234567890', 0.12345678901234568],
   ])('%j is %d', (text, number) => {
     expect(numberOf(text)).toBe(number)
   })
@@ -43,6 +49,8 @@ describe('a number where one is expected', () => {
     '1_000',
     '1e999',
     '9007199254740993',
+    '9007199254740993.0',
+    '100000000000000000001',
     '٣',
     '5 %',
     'true',
@@ -90,10 +98,62 @@ const csvText = (cell: Cell): string =>
 const throughCsv = (column: string, cell: Cell) =>
   ifTaken(() => DataFrame.fromCsv(`k,${column}\n1,${csvText(cell)}\n`).drop('k'))
 async function throughParquet(column: string, cell: Cell) {
+  // What no file has is refused when it is written.
+  if (typeof cell === 'string' && !isFileText(cell)) return 'refused'
   const file = await frameToParquet({ columns: ['other'], data: [[cell]] })
   const frame = await DataFrame.fromParquet(file)
   return ifTaken(() => frame.rename({ other: column }))
 }
+
+/** The digits that a program may have written for a number. */
+const doorsOfDigits: Record<string, (digits: string) => unknown> = {
+  csv: (digits) => throughCsv('rainfall', digits),
+  'csv with commas': (digits) =>
+    ifTaken(() =>
+      DataFrame.fromJson(
+        parseCsv(`rainfall;k\n${digits.replace('.', ',')};1\n`, {
+          dialect: { ...plainDialect, delimiter: ';', decimal: ',' },
+        }),
+      ),
+    ),
+  'json text': (digits) => doors.json!('rainfall', digits),
+  'json number'(digits) {
+    try {
+      const frame = parseJson(Buffer.from(`{"columns":["rainfall"],"data":[[${digits}]]}`))
+      return doors.json!('rainfall', (frame as FrameJson).data[0]![0]!)
+    } catch (error) {
+      if (error instanceof ChapkitError) return 'refused'
+      throw error
+    }
+  },
+  frame: (digits) => doors.frame!('rainfall', digits),
+}
+
+test('digits beyond 2^53 are a number where it keeps all of them, at every door', () => {
+  const whole = fc.bigInt({ min: 0n, max: 10n ** 23n })
+  const digits = fc.oneof(
+    whole.map(String),
+    fc.bigInt({ min: 2n ** 53n - 4n, max: 2n ** 53n + 4n }).map(String),
+    // What JavaScript, and printf in the shortest form, write for large numbers.
+    fc.integer({ min: 1, max: 999 }).map((lead) => `${lead}${'0'.repeat(18)}`),
+    fc.tuple(whole, fc.nat(99)).map(([integer, rest]) => `${integer}.${rest}`),
+    fc.tuple(fc.nat(9), fc.nat(308)).map(([lead, exponent]) => `${lead}e${exponent}`),
+  )
+  fc.assert(
+    fc.property(digits, (text) => {
+      const found = Object.values(doorsOfDigits).map((door) => door(text))
+      expect(new Set(found).size).toBe(1)
+      const number = found[0]
+      if (number === 'refused') expect(Number(text)).toBeGreaterThan(Number.MAX_SAFE_INTEGER)
+      else expect(number).toBe(Number(text))
+      if (/^\d+$/.test(text) && number !== 'refused' && Number(number) > 2 ** 53)
+        expect(BigInt(text)).toBe(
+          BigInt(Number(number).toLocaleString('en', { useGrouping: false })),
+        )
+    }),
+    { numRuns: 1000 },
+  )
+})
 
 describe('an agreed column', () => {
   const cells = fc.oneof(
@@ -103,7 +163,9 @@ describe('an agreed column', () => {
     fc
       .double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 })
       .map((number) => number + 0),
+    fc.constantFrom<Cell>(1e20, 2 ** 53, '1e20', '9007199254740993', '9007199254740992'),
     fc.string({ maxLength: 4 }),
+    fc.constantFrom<Cell>('\ud83d', 'x\udc00', '😀', 'x\0'),
   )
 
   test('holds the same at every door that takes a cell', async () => {

@@ -1,4 +1,5 @@
 import type { Issue } from '../errors.ts'
+import { isKept } from '../kernel/decimal.ts'
 import { show } from '../kernel/show.ts'
 import { type Cell, type FrameJson, isNumericColumn, isTextColumn } from './schema.ts'
 
@@ -38,16 +39,16 @@ const outerBlanks = /^[ \t]+|[ \t]+$/g
 /**
  * The number that a text says where a number is expected: digits with at most one decimal mark, a sign, an exponent with or
  * without sign (`3e5`, as R's readr writes 300000), leading zeros, blanks around it. Null for anything else: `nan`, `inf`,
- * `<5`, thousands separators, another decimal mark, hexadecimal, whole numbers beyond 2^53 and numbers beyond the range of
- * a double.
+ * `<5`, thousands separators, another decimal mark, hexadecimal, digits beyond 2^53 that a double does not
+ * keep, and numbers beyond its range.
  */
 export function numberOf(text: string, decimal: DecimalMark = '.'): number | null {
   const bare = text.replace(outerBlanks, '')
   if (!(decimal === '.' ? withPoint : withComma).test(bare)) return null
-  const number = Number(decimal === '.' ? bare : bare.replace(',', '.'))
-  if (!Number.isFinite(number)) return null
-  // Plain digits that a double cannot tell from their neighbour are an identifier, or wrong.
-  return Number.isSafeInteger(number) || /[.,eE]/.test(bare) ? number : null
+  const pointed = decimal === '.' ? bare : bare.replace(',', '.')
+  const number = Number(pointed)
+  // Digits that a double does not keep are an identifier, or wrong.
+  return isKept(pointed, number) ? number : null
 }
 
 /** What was expected in a cell and what came. `options` names what reads files that are written otherwise. */
@@ -76,6 +77,9 @@ function numberHint(text: string, decimal: DecimalMark, decimalOption: string | 
     decimalOption === undefined
       ? 'write decimals with a point'
       : `${decimalOption} reads decimal commas`
+  if (/^[+-]?\d+[.,]?\d*$/.test(bare) && numberOf(bare.replace(/[.,]/, ''), decimal) === null)
+    return ': a number keeps 15 to 17 digits; round it, or write it as 1.5e20'
+  if (/^[+-]?[\d.,]+e\+?\d+$/i.test(bare)) return ': it is too large for a number'
   if (thousands && comma) return `: write thousands without separators; ${byComma}`
   if (thousands) return ': write thousands without separators'
   if (comma) return `: ${byComma}`

@@ -1,5 +1,6 @@
 import { ChapkitError, validationError } from '../errors.ts'
 import { show } from '../kernel/show.ts'
+import { fileText, isFileText } from '../kernel/text.ts'
 import { type Agreed, agreedCell, agreedKind, misfitMessage } from './agreed.ts'
 import { type Cell, kindOf, typeOfKinds } from './schema.ts'
 
@@ -40,10 +41,15 @@ export type CellInput = Cell | undefined | bigint
 
 export function toCell(value: unknown, column: string, row: number): Cell {
   switch (typeof value) {
-    case 'string':
     case 'number':
     case 'boolean':
       return value
+    case 'string':
+      if (isFileText(value)) return value
+      throw new ChapkitError(
+        'bad-request',
+        `Expected ${fileText} in column \`${column}\`, row ${row}, got ${show(value)}`,
+      )
     case 'undefined':
       return null
     case 'bigint': {
@@ -213,12 +219,18 @@ export function recordAt(columns: ReadonlyMap<string, Column>, row: number): Fra
   return record
 }
 
-/** Refuses columns of one name or of different lengths. */
+/** Refuses columns of one name or of different lengths, and names that no file can have. */
 export function checkColumns(columns: readonly Column[], length: number): void {
   const seen = new Set<string>()
   for (const { name, values } of columns) {
     if (seen.has(name)) {
       throw new ChapkitError('bad-request', `Expected each column once, got \`${name}\` again`)
+    }
+    if (!isFileText(name)) {
+      throw new ChapkitError(
+        'bad-request',
+        `Expected ${fileText} as the name of a column, got ${show(name)}`,
+      )
     }
     seen.add(name)
     if (values.length !== length) {

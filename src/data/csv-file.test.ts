@@ -141,6 +141,8 @@ describe('an option that cannot be used', () => {
     [{ dateFormat: '%d/%m' }, 'date_format', 'got none with a year'],
     [{ dateFormat: '%Y-%q' }, 'date_format', 'got %q'],
     [{ dateFormat: '%Y %Y' }, 'date_format', 'got %Y twice'],
+    [{ dateFormat: '%YW%V' }, 'date_format', 'got one of %G and %V without the other'],
+    [{ dateFormat: '%G-%m-%d' }, 'date_format', 'got one of %G and %V without the other'],
   ])('%j is refused by name', (options, option, msg) => {
     const issue = issueOf(() => readDialect(options, 'any'))
     expect(issue.loc).toEqual(['query', option])
@@ -150,6 +152,12 @@ describe('an option that cannot be used', () => {
   test('a column to rename that the file does not have', () => {
     expect(issueOf(() => read('day,a\n1,2\n', { map: ['date=time_period'] })).msg).toBe(
       'Expected a column "date" to rename, got "day", "a"',
+    )
+  })
+
+  test('a date format for a file without periods', () => {
+    expect(issueOf(() => read('date,a\n31/01/2024,2\n', { dateFormat: '%d/%m/%Y' })).msg).toBe(
+      'Expected `time_period` among the columns, got "date", "a"; --map NAME=time_period renames a column',
     )
   })
 
@@ -174,6 +182,9 @@ describe('a date format', () => {
     ['%d/%m/%Y', '03/01/2021', 'weekly', '2020-W53'],
     ['%G week %V', '2020 week 53', 'weekly', '2020-W53'],
     ['%G week %V', '2021 week 53', 'weekly', null],
+    ['%Y-%m-%d %H:%M:%S', '2024-01-31 23:59:59.5', 'any', '2024-01-31'],
+    ['%Y-%m-%d %H:%M:%S', '2024-01-31 24:00:00', 'any', null],
+    ['%Y-%m-%d %H:%M', '2024-01-31 23:99', 'any', null],
     ['%Y.%j', '2024.366', 'any', '2024-12-31'],
     ['%Y.%j', '2023.366', 'any', null],
     ['%Y', '2024', 'monthly', '2024'],
@@ -182,5 +193,24 @@ describe('a date format', () => {
     const file = `time_period,a\n${text},1\n`
     if (period === null) expect(() => read(file, { dateFormat }, type)).toThrow(dateFormat)
     else expect(read(file, { dateFormat }, type).data[0]?.[0]).toBe(period)
+  })
+})
+
+describe('dates that are finer than the periods of the service', () => {
+  const days =
+    'location,time_period,disease_cases\na,30/12/2024,1\nb,31/12/2024,2\na,31/12/2024,4\n'
+
+  test('are refused where a location has two of them in one period', () => {
+    expect(issueOf(() => read(days, { dateFormat: '%d/%m/%Y' }, 'monthly'))).toEqual({
+      loc: ['body', 4],
+      msg: 'Expected one date of each period, got "30/12/2024" in line 2 and "31/12/2024" for 2024-12: add up the rows of a period first',
+    })
+    expect(() => read(days, { dateFormat: '%d/%m/%Y' }, 'weekly')).toThrow('for 2025-W01')
+    expect(read(days, { dateFormat: '%d/%m/%Y' }, 'any').data).toHaveLength(3)
+  })
+
+  test('are taken with several rows of one date, as age groups have them', () => {
+    const groups = 'location,time_period,age\na,31/12/2024,1\na,31/12/2024,2\n'
+    expect(read(groups, { dateFormat: '%d/%m/%Y' }, 'monthly').data).toHaveLength(2)
   })
 })

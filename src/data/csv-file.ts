@@ -15,7 +15,7 @@ export function parseCsvFile(bytes: Uint8Array, options: Omit<CsvFileOptions, 'k
   return parseCsv(text, { ...options, keys: 'filled' })
 }
 
-/** Text from the bytes of a CSV file; what is neither UTF-8 nor marked as UTF-16 is `validation-failed`. */
+/** Text from the bytes of a CSV file; what is neither UTF-8 nor marked as UTF-16, or holds NUL, is `validation-failed`. */
 export function decodeCsv(bytes: Uint8Array): string {
   const [first, second] = bytes
   const utf16 =
@@ -24,8 +24,9 @@ export function decodeCsv(bytes: Uint8Array): string {
       : first === 0xfe && second === 0xff
         ? 'utf-16be'
         : null
+  let text: string
   try {
-    return new TextDecoder(utf16 ?? 'utf-8', { fatal: true }).decode(bytes)
+    text = new TextDecoder(utf16 ?? 'utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
     const line = utf16 === null ? lineOfBadByte(bytes) : 1
     const msg = 'Expected CSV in UTF-8; save the file as UTF-8'
@@ -34,6 +35,8 @@ export function decodeCsv(bytes: Uint8Array): string {
       issues: [{ loc: ['body', line], msg, type: 'encoding' }],
     })
   }
+  if (text.includes('\0')) throw binary()
+  return text
 }
 
 const lineFeed = 10
@@ -63,9 +66,7 @@ const separators: readonly [string, name: string, words: string][] = [
 
 /** What people call CSV but is not, and CSV that is written otherwise: the first line tells. */
 function refuseOthers(text: string, { dialect = plainDialect, words }: CsvFileOptions): void {
-  if (text.startsWith('PK') || text.includes('\0')) {
-    throw refused('Expected CSV, got a spreadsheet or another binary file; save it as CSV (UTF-8)')
-  }
+  if (text.startsWith('PK')) throw binary()
   const first = text.replace(/^\ufeff/, '').split(/\r?\n/, 1)[0] ?? ''
   if (/^sep=.$/i.test(first)) {
     throw refused(
@@ -83,5 +84,8 @@ function refuseOthers(text: string, { dialect = plainDialect, words }: CsvFileOp
   const help = words ? `; ${words.delimiter(name)} reads them` : ''
   throw refused(`Expected ${expected} between the columns, got ${came}${help}`)
 }
+
+const binary = () =>
+  refused('Expected CSV, got a spreadsheet or another binary file; save it as CSV (UTF-8)')
 
 const refused = (msg: string) => validationError([{ loc: ['body', 1], msg, type: 'csv_form' }])

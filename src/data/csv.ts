@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { type Issue, validationError } from '../errors.ts'
+import { isKept } from '../kernel/decimal.ts'
 import { show } from '../kernel/show.ts'
 import {
   type Agreed,
@@ -65,13 +66,19 @@ export function readCsv(text: string, options: CsvFileOptions = {}): CellColumns
   const { dialect = plainDialect, numeric, words, keys } = options
   const { header, columns, lines } = scanCsv(text, dialect.delimiter)
   const names = renamed(header, dialect.names)
-  assertColumns(names, options)
+  const required = [...(options.required ?? [])]
+  if (dialect.readDate !== null) required.unshift('time_period')
+  assertColumns(names, { ...options, required })
   const types = new Map(Object.entries(options.types ?? {}))
   const cells = names.map((name, index) => {
     const raw = columns[index]!
     if (keys === 'filled' && (keyColumns as readonly string[]).includes(name))
       assertFilled(name, raw, lines)
-    if (name === 'time_period' && dialect.readDate !== null) return dates(raw, lines, dialect)
+    if (name === 'time_period' && dialect.readDate !== null) {
+      const periods = dates(raw, lines, dialect)
+      assertApart(raw, periods, columns[names.indexOf('location')], lines)
+      return periods
+    }
     const kind = agreedKind(name, numeric) ?? kindOfType(types.get(name))
     if (kind !== null) return agreed(name, raw, kind, lines, dialect.decimal, words)
     if (types.get(name) === 'boolean') return booleans(raw) ?? unfit(name, raw, lines)
@@ -193,6 +200,29 @@ function dates(raw: RawColumn, lines: readonly number[], dialect: CsvDialect): C
   return cells
 }
 
+/** Refuses two dates of one location in the same period: the rows of a month of days are none of a month. */
+function assertApart(
+  raw: RawColumn,
+  periods: readonly Cell[],
+  locations: RawColumn | undefined,
+  lines: readonly number[],
+): void {
+  const seen = new Map<string | null, Map<Cell, number>>()
+  for (let row = 0; row < raw.length; row++) {
+    const period = periods[row]!
+    if (period === null) continue
+    const place = locations?.[row] ?? null
+    const rows = seen.get(place) ?? new Map<Cell, number>()
+    seen.set(place, rows)
+    const first = rows.get(period)
+    if (first === undefined) rows.set(period, row)
+    else if (raw[first] !== raw[row]) {
+      const msg = `Expected one date of each period, got ${show(raw[first])} in line ${lines[first]} and ${show(raw[row])} for ${period}: add up the rows of a period first`
+      throw validationError([{ loc: ['body', lines[row] ?? 0], msg, type: 'cell_type' }])
+    }
+  }
+}
+
 function inferred(raw: RawColumn, decimal: DecimalMark): Cell[] {
   const sample = raw.find((cell) => cell !== null && cell !== '' && cell !== 'NA')
   if (sample === undefined || sample === null) return raw
@@ -229,9 +259,10 @@ function inferredNumber(written: string, decimal: DecimalMark): number | null {
   const text = decimal === ',' ? written.replace(',', '.') : written
   if (!numberPattern.test(text)) return null
   const number = Number(text)
-  if (!Number.isFinite(number)) return null
-  // Plain digits are an identifier as soon as a double cannot tell them from their neighbour.
-  return text.length < 16 || Number.isSafeInteger(number) || /[.eE]/.test(text) ? number : null
+  if (text.length < 16) return Number.isFinite(number) ? number : null
+  // Digits alone are an identifier as soon as a double cannot tell each of them from its neighbours.
+  const isPlain = !/[.eE]/.test(text)
+  return (isPlain ? Number.isSafeInteger(number) : isKept(text, number)) ? number : null
 }
 
 function isBoolean(cell: string): boolean {

@@ -20,9 +20,10 @@ const directives: Readonly<Record<string, string>> = {
   j: '(?<j>\\d{1,3})',
   G: '(?<G>\\d{4})',
   V: '(?<V>\\d{1,2})',
-  H: '\\d{1,2}',
-  M: '\\d{1,2}',
-  S: '\\d{1,2}(?:\\.\\d+)?',
+  H: '(?:[01]?\\d|2[0-3])',
+  M: '[0-5]?\\d',
+  // 60 is a leap second.
+  S: '(?:[0-5]?\\d|60)(?:\\.\\d+)?',
   z: '(?:Z|[+-]\\d{2}:?\\d{2})',
   '%': '%',
 }
@@ -35,7 +36,7 @@ export type DateReader = (text: string) => string | null
  * ISO weeks (`2024-W05`) for a weekly one, for `any` the days themselves. A format without a day gives months, one of `%G`
  * and `%V` weeks, one of the year alone years. Times are read over; two-digit years are 1969 to 2068.
  *
- * Throws `bad-request` for a format with an unknown directive, or without a year.
+ * Throws `bad-request` for a format with an unknown directive, without a year, or with only one of `%G` and `%V`.
  */
 export function dateReader(format: string, periodType: PeriodType): DateReader {
   const seen = new Set<string>()
@@ -51,6 +52,8 @@ export function dateReader(format: string, periodType: PeriodType): DateReader {
   const has = (...names: string[]) => names.every((name) => seen.has(name))
   const year = has('Y') || has('y')
   const month = has('m') || has('b')
+  // A week belongs to a year of its own: with %Y the last days of December would be a year off.
+  if (has('G') !== has('V')) throw formatError(format, 'got one of %G and %V without the other')
   if (has('G', 'V')) return reader(pattern, weekOfParts)
   if (!year) throw formatError(format, 'got none with a year')
   if (has('j') || (month && has('d')))

@@ -56,8 +56,30 @@ test.each([
   [{ columns: ['a'], data: [[{}]] }, ['data', 0, 0], 'cell_type'],
   [{ columns: ['a'], data: [[[1]]] }, ['data', 0, 0], 'cell_type'],
   [{ columns: ['a', 'b'], data: [[1, Number.NaN]] }, ['data', 0, 1], 'finite_number'],
-  [{ columns: ['a'], data: [[2 ** 53]] }, ['data', 0, 0], 'unsafe_integer'],
-  [{ columns: ['a'], data: [[-(2 ** 53)]] }, ['data', 0, 0], 'unsafe_integer'],
+  [
+    {
+      columns: ['a', 'b'],
+      data: [
+        [1, 'x'],
+        [2, '\ud83d'],
+      ],
+    },
+    ['data', 1, 1],
+    'string_unicode',
+  ],
+  [{ columns: ['a'], data: [['\ude00 x']] }, ['data', 0, 0], 'string_unicode'],
+  [{ columns: ['a'], data: [['x\0']] }, ['data', 0, 0], 'string_unicode'],
+  [{ columns: ['a', '\ud83d'], data: [] }, ['columns', 1], 'string_unicode'],
+  [
+    { columns: ['a'], data: [], schema: { fields: [{ name: '\ud83d', type: 'any' }] } },
+    ['schema', 'fields', 0, 'name'],
+    'string_unicode',
+  ],
+  [
+    { columns: ['a'], data: [], schema: { fields: [{ name: 'a', type: 'any', title: '\ud83d' }] } },
+    ['schema', 'fields', 0, 'title'],
+    'string_unicode',
+  ],
   [{ columns: ['a'], data: [[-Infinity]] }, ['data', 0, 0], 'finite_number'],
   [{ columns: ['a'], data: [], schema: [] }, ['schema'], 'object_type'],
   [{ columns: ['a'], data: [], schema: {} }, ['schema', 'fields'], 'missing'],
@@ -78,8 +100,8 @@ test.each([
 })
 
 test('messages say what was expected, what came and what to do', () => {
-  expect(issuesOf({ columns: ['a'], data: [[2 ** 53]] })[0]?.msg).toBe(
-    'Expected a number up to 2^53 (send a larger one as a string), got 9007199254740992',
+  expect(issuesOf({ columns: ['a'], data: [['caf\ud83d']] })[0]?.msg).toBe(
+    'Expected well-formed Unicode text without NUL, got "caf\\ud83d"',
   )
   expect(issuesOf({ columns: ['a', 'b'], data: [[1]] })[0]?.msg).toBe(
     'Expected 2 cells as in `columns`, got 1',
@@ -91,6 +113,11 @@ test('a value nested deeply on purpose is an issue like any other', () => {
   expect(issuesOf({ columns: ['a'], data: [[deep]] })[0]?.msg).toBe(
     'Expected a string, a finite number, a boolean or null, got an array of 1',
   )
+})
+
+test('numbers of any size and characters of two halves are cells', () => {
+  const frame = { columns: ['😀'], data: [[1e20], [-(2 ** 53)], [1.7976931348623157e308], ['😀']] }
+  expect(checkFrame(frame, [])).toEqual({ frame })
 })
 
 test('the search ends after twenty issues', () => {

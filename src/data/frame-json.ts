@@ -1,5 +1,6 @@
 import type { Issue } from '../errors.ts'
 import { show } from '../kernel/show.ts'
+import { fileText, isFileText } from '../kernel/text.ts'
 import { maximumIssues } from './agreed.ts'
 import {
   announcedType,
@@ -16,7 +17,7 @@ type Loc = readonly (string | number)[]
 
 /**
  * Checks a frame as it came over HTTP: `columns` (unique, non-empty strings), `data` (rows as long as `columns`, cells
- * that are string, finite number, boolean or null) and an optional `schema`, also under the name `table_schema`; null
+ * that are text as files can hold it, finite number, boolean or null) and an optional `schema`, also under the name `table_schema`; null
  * counts as absent, other keys are ignored. The frame that comes back shares its arrays with `value`. Issues begin
  * their `loc` with `loc`; after 20 the search ends.
  */
@@ -103,6 +104,7 @@ function checkColumns(columns: unknown, report: Report): columns is string[] {
     const name: unknown = columns[index]
     if (typeof name !== 'string') report(['columns', index], 'a string', name, 'string_type')
     else if (name === '') report(['columns', index], 'a name', name, 'empty_column')
+    else if (!isFileText(name)) report(['columns', index], fileText, name, 'string_unicode')
     else if (seen.has(name)) {
       report(['columns', index], 'each column once', name, 'duplicate_column')
     }
@@ -122,15 +124,9 @@ function checkRows(data: unknown[], width: number, issues: Issue[], report: Repo
       for (let column = 0; column < width; column++) {
         const cell: unknown = cells[column]
         const kind = typeof cell
-        if (kind === 'string' || kind === 'boolean' || cell === null) continue
-        // One comparison each way: it also refuses NaN and the infinities.
-        if (
-          kind === 'number' &&
-          (cell as number) <= Number.MAX_SAFE_INTEGER &&
-          (cell as number) >= -Number.MAX_SAFE_INTEGER
-        ) {
-          continue
-        }
+        if (kind === 'boolean' || cell === null) continue
+        if (kind === 'string' && isFileText(cell as string)) continue
+        if (kind === 'number' && Number.isFinite(cell)) continue
         reportCell(cell, row, column, report)
       }
     }
@@ -140,11 +136,9 @@ function checkRows(data: unknown[], width: number, issues: Issue[], report: Repo
 
 function reportCell(cell: unknown, row: number, column: number, report: Report): void {
   const path = ['data', row, column]
-  if (typeof cell !== 'number') {
-    report(path, 'a string, a finite number, a boolean or null', cell, 'cell_type')
-  } else if (Number.isFinite(cell)) {
-    report(path, 'a number up to 2^53 (send a larger one as a string)', cell, 'unsafe_integer')
-  } else report(path, 'a finite number or null', cell, 'finite_number')
+  if (typeof cell === 'string') report(path, fileText, cell, 'string_unicode')
+  else if (typeof cell === 'number') report(path, 'a finite number or null', cell, 'finite_number')
+  else report(path, 'a string, a finite number, a boolean or null', cell, 'cell_type')
 }
 
 function checkSchema(schema: unknown, key: string, report: Report): Field[] | null {
@@ -177,13 +171,19 @@ function checkField(field: unknown, path: Loc, report: Report): Field | null {
     report([...path, 'name'], 'a string', name, missingOr('string_type', name))
     return null
   }
+  if (!isFileText(name)) {
+    report([...path, 'name'], fileText, name, 'string_unicode')
+    return null
+  }
   if (!fieldTypes.includes(type as FieldType)) {
     report([...path, 'type'], `one of ${fieldTypes.join(', ')}`, type, missingOr('enum', type))
     return null
   }
   for (const [key, text] of Object.entries({ title, description })) {
-    if (text === undefined || text === null || typeof text === 'string') continue
-    report([...path, key], 'a string or null', text, 'string_type')
+    if (text === undefined || text === null) continue
+    if (typeof text !== 'string') report([...path, key], 'a string or null', text, 'string_type')
+    else if (isFileText(text)) continue
+    else report([...path, key], fileText, text, 'string_unicode')
     return null
   }
   return plainField({ name, type, title, description } as Field)

@@ -20,7 +20,7 @@ import {
 import { type CsvOptions, readCsv, writeCsv } from './csv.ts'
 import { decodeCsv } from './csv-file.ts'
 import { describeColumns, tableText } from './describe.ts'
-import { GroupedFrame } from './group.ts'
+import { GroupedFrame, meanings } from './group.ts'
 import { type LagOptions, lagRows } from './lag.ts'
 import { readParquet, writeParquet } from './parquet.ts'
 import {
@@ -34,6 +34,9 @@ import {
 import { type SortKey, sortedRows } from './sort.ts'
 
 export type { Cell, Field, FieldType, FrameJson } from './schema.ts'
+
+/** Rows of a frame, some at a time, and at last its schema if it has one. */
+export type FrameParts = Generator<Cell[][], FrameJson['schema']>
 
 type Declared = ReadonlyMap<string, Field>
 const nothingDeclared: Declared = new Map()
@@ -63,6 +66,37 @@ export class DataFrame {
   static fromJson({ columns, data, schema }: FrameJson): DataFrame {
     const declared = new Map(schema?.fields.map((field) => [field.name, field]))
     return new DataFrame(columnsOfRows(columns, data), data.length, declared)
+  }
+
+  /**
+   * As `fromJson`, from rows that come some at a time, all as long as `names`. `pause` is awaited after each part and each column,
+   * for a thread that others wait for.
+   *
+   * @internal
+   */
+  static async fromParts(
+    names: readonly string[],
+    parts: FrameParts,
+    pause: () => Promise<unknown>,
+  ): Promise<DataFrame> {
+    const cells = names.map((): Cell[] => [])
+    let length = 0
+    let part = parts.next()
+    for (; !part.done; part = parts.next()) {
+      for (const row of part.value) {
+        for (let column = 0; column < cells.length; column++) cells[column]!.push(row[column]!)
+      }
+      length += part.value.length
+      await pause()
+    }
+    const columns: Column[] = []
+    for (const [index, name] of names.entries()) {
+      columns.push(buildColumn(name, cells[index]!))
+      cells[index] = []
+      await pause()
+    }
+    const declared = new Map(part.value?.fields.map((field) => [field.name, field]))
+    return new DataFrame(columns, length, declared)
   }
 
   /** From objects: the columns are all their keys, in the order met; a key that an object lacks is null there. */
@@ -262,9 +296,16 @@ export class DataFrame {
     return new DataFrame(columns, this.length + other.length, declared)
   }
 
-  /** The different values of a column, in the order in which they first appear. */
-  unique(column: string): Cell[] {
-    return [...new Set(cellsOf(this.column(column)))]
+  /** The different values of a column, in the order in which they first appear. Of a period, its first text. */
+  unique(name: string): Cell[] {
+    const column = this.column(name)
+    const meaning = meanings(column)
+    const seen = new Map<Cell, Cell>()
+    for (let row = 0; row < this.length; row++) {
+      const key = meaning(row)
+      if (!seen.has(key)) seen.set(key, cellAt(column, row))
+    }
+    return [...seen.values()]
   }
 
   /** With a column computed from each row; one of that name is replaced. */
@@ -298,7 +339,10 @@ export class DataFrame {
     return this.#put(renameColumn(lagged, options.as ?? `${column}_lag${periods}`))
   }
 
-  /** Groups of rows with equal values in these columns: iterate over them or `aggregate` them. */
+  /**
+   * Groups of rows with equal values in these columns: iterate over them or `aggregate` them. `2024W5` and `2024-W05` are equal,
+   * as other texts of one period are.
+   */
   groupBy(keys: string | readonly string[]): GroupedFrame {
     const source = {
       length: this.length,

@@ -94,3 +94,28 @@ test('a frame without rows has no groups', () => {
     data: [],
   })
 })
+
+test('two texts of one period are one group, and one value', () => {
+  const frame = DataFrame.fromColumns({
+    time_period: ['2024-W09', '2024W9', '2024-02-26/2024-03-03', '2024W10', null],
+    cases: [1, 2, 4, 8, 16],
+  })
+  expect(
+    frame
+      .groupBy('time_period')
+      .aggregate({ sum: ['cases', 'sum'] })
+      .toRecords(),
+  ).toEqual([
+    { time_period: '2024-W09', sum: 7 },
+    { time_period: '2024W10', sum: 8 },
+    { time_period: null, sum: 16 },
+  ])
+  expect(frame.unique('time_period')).toEqual(['2024-W09', '2024W10', null])
+})
+
+test('codes of locations are told apart by their text, and so are periods among other texts', () => {
+  const codes = ['2024W5', '2024-W05', '2024-W05']
+  const frame = DataFrame.fromColumns({ location: codes, note: ['2024W5', '2024-W05', 'x'] })
+  expect(frame.unique('location')).toEqual(['2024W5', '2024-W05'])
+  expect(frame.groupBy('note').size).toBe(3)
+})

@@ -32,7 +32,10 @@ export interface GroupSource {
   build(columns: Column[]): DataFrame
 }
 
-/** Rows of a frame, grouped by equal values of the key columns, in the order in which the keys first appear. */
+/**
+ * Rows of a frame, grouped by equal values of the key columns, in the order in which the keys first appear. Periods of one type
+ * are equal when they mean the same.
+ */
 export class GroupedFrame {
   readonly #source: GroupSource
   readonly #keys: readonly Column[]
@@ -85,6 +88,15 @@ export class GroupedFrame {
   }
 }
 
+/**
+ * What tells the values of a column from each other, by row: of periods what they mean, as two texts of one period (`2024W5`,
+ * `2024-W05`) are no two values. Codes of locations are no periods, whatever they look like.
+ */
+export function meanings(column: Column): (row: number) => Cell {
+  const periods = column.name === 'location' ? null : periodIndexes(column)
+  return periods === null ? (row) => cellAt(column, row) : (row) => periods[row]!
+}
+
 /** Number of the group of each row, counted in the order of first appearance. */
 export function groupIds(
   keys: readonly Column[],
@@ -95,6 +107,7 @@ export function groupIds(
   for (const key of keys) {
     const next = new Map<number, Map<Cell, number>>()
     const refined = new Int32Array(length)
+    const meaning = meanings(key)
     count = 0
     for (let row = 0; row < length; row++) {
       const id = ids[row]!
@@ -103,7 +116,7 @@ export function groupIds(
         seen = new Map()
         next.set(id, seen)
       }
-      const cell = cellAt(key, row)
+      const cell = meaning(row)
       let group = seen.get(cell)
       if (group === undefined) {
         group = count++

@@ -1,6 +1,8 @@
 import type { SchemaElement } from 'hyparquet'
 import { ChapkitError } from '../errors.ts'
+import { hasAllDigits, isKept } from '../kernel/decimal.ts'
 import { show } from '../kernel/show.ts'
+import { agreedCell } from './agreed.ts'
 import { type Cell, isNumericColumn, isTextColumn } from './schema.ts'
 
 /** A value as it lies in the file: an integer, a number, a truth value, or bytes. */
@@ -27,9 +29,14 @@ export function toCells(values: readonly Raw[], element: SchemaElement): Cell[] 
   if (isDecimal(element)) return decimalCells(exact as (string | null)[], name)
   // One number that does not fit makes the whole column text: a column of two kinds would surprise.
   const asText = isInexact || isTextColumn(name)
-  return exact.map((cell) => {
+  return exact.map((cell, row) => {
     if (typeof cell === 'bigint') return asText ? String(cell) : Number(cell)
-    return cell !== null && asText ? String(cell) : cell
+    if (!isTextColumn(name)) return cell
+    // Text is not made of just anything: as in JSON, 7.0 is the code 7, and neither 7.5 nor true is one.
+    const text = agreedCell(cell, 'text')
+    if (text === undefined)
+      throw refusal(name, `expected text or whole numbers, got ${show(cell)}`, { row })
+    return text
   })
 }
 
@@ -246,26 +253,12 @@ function signed(bytes: Uint8Array): bigint {
  */
 function decimalCells(texts: readonly (string | null)[], name: string): Cell[] {
   if (isTextColumn(name)) return [...texts]
-  const isExact = (text: string | null) => text === null || isWhole(text, Number(text))
+  const isExact = (text: string | null) => text === null || hasAllDigits(text, Number(text))
   if (texts.every(isExact)) return texts.map((text) => (text === null ? null : Number(text)))
   if (!isNumericColumn(name)) return [...texts]
   return texts.map((text, row) => {
     if (text === null) return null
-    if (isWhole(text, Number(text)) || Math.abs(Number(text)) < 2 ** 53) return Number(text)
-    throw refusal(name, `expected a number with up to 15 digits, got ${text}`, { row })
+    if (isKept(text, Number(text))) return Number(text)
+    throw refusal(name, `expected a number of up to 17 digits, got ${text}`, { row })
   })
-}
-
-/** Whether a number has exactly these digits when it is written without exponent. */
-function isWhole(text: string, number: number): boolean {
-  const [integer = '', fraction = ''] = text.replace('-', '').split('.')
-  const digits = `${integer}${fraction}`.replace(/^0+/, '').replace(/0+$/, '')
-  if (digits.length <= 15) return true
-  return digits.length <= 17 && BigInt(digits) === digitsOf(number)
-}
-
-/** The significant digits of the shortest text of a number. */
-function digitsOf(number: number): bigint {
-  const [mantissa = ''] = Math.abs(number).toExponential().split('e')
-  return BigInt(mantissa.replace('.', ''))
 }

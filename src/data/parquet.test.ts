@@ -88,6 +88,24 @@ test('times before 1970 are cut off towards the past, decimals keep their digits
   ])
 })
 
+test('text columns take whole numbers of any type as their digits, and refuse fractions and truth values', async () => {
+  const { parquetWriteBuffer } = await import('hyparquet-writer')
+  const read = (type: 'DOUBLE' | 'BOOLEAN', data: (number | boolean | null)[]) =>
+    parquetToFrame(
+      new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'location', type, data }] })),
+    )
+  expect((await read('DOUBLE', [7, null, Number.NaN, -0])).data).toEqual([
+    ['7'],
+    [null],
+    [null],
+    ['0'],
+  ])
+  await expect(read('DOUBLE', [7, 7.5])).rejects.toThrow(
+    'Column `location`, row 1, of the Parquet file: expected text or whole numbers, got 7.5',
+  )
+  await expect(read('BOOLEAN', [true])).rejects.toThrow('got true')
+})
+
 test('several row groups come back as one frame', async () => {
   const data = Array.from({ length: 5000 }, (_, row): Cell[] => [row, `r${row % 7}`])
   expect(await roundTrip(data)).toEqual(data)

@@ -27,7 +27,7 @@ export async function frameToParquet(frame: FrameJson): Promise<Uint8Array> {
  * Reads a Parquet file with any of the usual codecs and encodings.
  *
  * * Integers and decimals are numbers; one that no number holds exactly makes its column text, with all its digits. In columns
- *   that are text by agreement (`location`, `time_period`) all numbers are text.
+ *   that are text by agreement (`location`, `time_period`) whole numbers and decimals are text, and other numbers refused.
  * * NaN, which pandas and R write for what is missing, is null.
  * * Dates are `YYYY-MM-DD`, timestamps ISO 8601 to the millisecond (with `Z` where the file says that they are in UTC), times
  *   of day `hh:mm:ss` with decimals. A byte order mark in front of a column's name is not kept.

@@ -55,6 +55,9 @@ export function canonicalPeriod(text: string): string | null {
   return read === null ? null : writePeriod(read.type, read.index, canonicalForms[read.type])
 }
 
+/** What all texts of one period have in common: the canonical one. Text that is no period stays itself. */
+export const periodKey = (text: string): string => canonicalPeriod(text) ?? text
+
 /** The canonical text of the period of a type with an index. A year that is not from 0 to 9999 is `bad-request`. */
 export function formatPeriod({ type, index }: Pick<Period, 'type' | 'index'>): string {
   const text = writePeriod(type, index, canonicalForms[type])

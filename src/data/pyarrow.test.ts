@@ -57,7 +57,8 @@ test('each type, packing and encoding that pyarrow writes is read as pyarrow rea
 
 const positiveZero = (cell: Cell): Cell => (cell === 0 ? 0 : cell)
 
-const text = fc.string({ unit: 'binary' })
+// NUL is refused: no program that reads files could be given it.
+const text = fc.string({ unit: 'binary' }).filter((each) => !each.includes('\0'))
 const cellsOfOneKind: fc.Arbitrary<fc.Arbitrary<Cell>> = fc.constantFrom<fc.Arbitrary<Cell>>(
   fc.maxSafeInteger(),
   fc.double({ noNaN: true, noDefaultInfinity: true }),

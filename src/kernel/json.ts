@@ -1,4 +1,5 @@
 import { ChapkitError } from '../errors.ts'
+import { isKept } from './decimal.ts'
 
 /** A value that JSON can say. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
@@ -100,6 +101,8 @@ const OPEN_ARRAY = 91
 const CLOSE_ARRAY = 93
 const COMMA = 44
 const COLON = 58
+const CAPITAL_I = 73
+const CAPITAL_N = 78
 
 /** One pass over the text, looking for what JSON.parse accepts and we do not. What is no JSON at all is left to JSON.parse. */
 function assertStrict(text: string, maximumKeys: number): void {
@@ -134,8 +137,19 @@ function assertStrict(text: string, maximumKeys: number): void {
       at = numberEnd(text, at) - 1
     } else if (code === COLON) {
       expectsKey = false
+    } else if (code === CAPITAL_I || code === CAPITAL_N) {
+      const [word] = /^(?:NaN|Infinity|None)\b/.exec(text.slice(at, at + 9)) ?? []
+      if (word !== undefined) throw notJson(word, text, at)
     }
   }
+}
+
+/** What Python and JavaScript write for no value, and is no JSON. */
+function notJson(word: string, text: string, at: number): ChapkitError {
+  return new ChapkitError(
+    'invalid-json',
+    `Expected a JSON document, got ${word} at ${place(text, at)}; write null where there is no value`,
+  )
 }
 
 function closingQuote(text: string, start: number): number {
@@ -187,7 +201,7 @@ function unescaped(raw: string): string | undefined {
   }
 }
 
-/** Where the number that begins at `start` ends. A number that JSON.parse has changed is refused. */
+/** Where the number that begins at `start` ends. One whose digits JSON.parse does not keep is refused. */
 function numberEnd(text: string, start: number): number {
   let end = start + 1
   let plain = true
@@ -203,7 +217,7 @@ function numberEnd(text: string, start: number): number {
     const value = Number(literal)
     // Dashes and dots that are no number are left to JSON.parse.
     if (Number.isNaN(value)) return end
-    if (!Number.isFinite(value) || (plain && !Number.isSafeInteger(value))) {
+    if (!isKept(literal, value)) {
       throw new ChapkitError(
         'validation-failed',
         `The number ${literal.slice(0, 40)} at ${place(text, start)} does not fit a double; send it as a string`,

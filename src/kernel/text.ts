@@ -1,3 +1,27 @@
+/**
+ * Whether every program that reads files gets this text as it is: UTF-8 has no halves of surrogate pairs, and R ends a text at the
+ * character NUL without a word.
+ */
+export function isFileText(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0')
+}
+
+/** Where, in a value that JSON can say, stands a text or a name that no file can hold; null where there is none. */
+export function findBadText(value: unknown): { path: (string | number)[]; text: string } | null {
+  if (typeof value === 'string') return isFileText(value) ? null : { path: [], text: value }
+  if (typeof value !== 'object' || value === null) return null
+  const isList = Array.isArray(value)
+  for (const [key, item] of Object.entries(value)) {
+    if (!isFileText(key)) return { path: [key], text: key }
+    const found = findBadText(item)
+    if (found) return { path: [isList ? Number(key) : key, ...found.path], text: found.text }
+  }
+  return null
+}
+
+/** What such a text is called in messages. */
+export const fileText = 'well-formed Unicode text without NUL'
+
 /** Text, or why bytes are none. */
 export type DecodedText = { text: string } | { problem: string }
 

@@ -22,6 +22,16 @@ test('a row with samples for each location and period is an answer, in any order
   })
 })
 
+test('a column that chap-core would count as a sample is warned of', () => {
+  const rows = good.map((row) => [...row, 5, 'x'])
+  expect(check(frame(`${keys},sample_0,sample_mean,sample_01`, ...rows))).toEqual({
+    error: null,
+    warnings: [
+      '`sample_mean` and `sample_01` are no samples, and chap-core counts every column that begins with sample_ as one',
+    ],
+  })
+})
+
 test('periods are compared by what they mean', () => {
   expect(
     check(frame(`${keys},sample_0`, ['202403', 'north', 1], ['202404', 'north', 2])).error,

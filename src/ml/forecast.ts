@@ -1,5 +1,5 @@
 import { keyColumns } from '../data/agreed.ts'
-import { type Period, parsePeriod } from '../data/periods.ts'
+import { type Period, parsePeriod, periodKey } from '../data/periods.ts'
 import type { Cell, FrameJson } from '../data/schema.ts'
 import { show } from '../kernel/show.ts'
 
@@ -25,13 +25,17 @@ const named = 3
 export function checkForecast(prediction: FrameJson, future: FrameJson): ForecastCheck {
   const warnings: string[] = []
   const error =
-    checkColumns(prediction, future) ??
+    checkColumns(prediction, future, warnings) ??
     checkSamples(prediction, warnings) ??
     checkRows(prediction, future, warnings)
   return { error, warnings }
 }
 
-function checkColumns({ columns }: FrameJson, future: FrameJson): string | null {
+function checkColumns(
+  { columns }: FrameJson,
+  future: FrameJson,
+  warnings: string[],
+): string | null {
   const missing = keyColumns.filter(
     (name) => future.columns.includes(name) && !columns.includes(name),
   )
@@ -46,14 +50,22 @@ function checkColumns({ columns }: FrameJson, future: FrameJson): string | null 
       : ''
     return `expected columns sample_0, sample_1, … with the samples of the forecast, got ${columns.map(show).join(', ')}${hint}`
   }
+  const others = columns.filter((name) => name.startsWith('sample_') && !sampleName.test(name))
+  if (others.length > 0) {
+    warnings.push(
+      `${list(others)} ${others.length === 1 ? 'is no sample' : 'are no samples'}, and chap-core counts every column that begins with sample_ as one`,
+    )
+  }
   const numbers = samples.map(({ number }) => number).sort((a, b) => a - b)
   const gap = numbers.findIndex((number, at) => number !== at)
   return gap < 0 ? null : `expected a column sample_${gap} before sample_${numbers[gap]}, got none`
 }
 
+const sampleName = /^sample_(0|[1-9]\d*)$/
+
 function sampleColumns(columns: readonly string[]): { number: number; at: number }[] {
   return columns.flatMap((name, at) => {
-    const number = /^sample_(0|[1-9]\d*)$/.exec(name)?.[1]
+    const number = sampleName.exec(name)?.[1]
     return number === undefined ? [] : [{ number: Number(number), at }]
   })
 }
@@ -92,8 +104,7 @@ function createKeys(by: readonly string[]) {
   function periodId(cell: Cell): number {
     let id = periods.get(cell)
     if (id !== undefined) return id
-    const period = parsePeriod(String(cell))
-    const text = period === null ? show(cell) : `${period.type} ${period.index}`
+    const text = periodKey(String(cell))
     id = periodIds.get(text) ?? periodIds.size
     periodIds.set(text, id)
     periods.set(cell, id)

@@ -28,6 +28,11 @@ test('the periods of a frame are as many as one location has, each counted once'
   )
 })
 
+test('a period counts once, however it is written', () => {
+  const data = [['2020-01'], ['202001'], ['2020-01-01/2020-01-31'], ['2020-02'], ['next'], ['next']]
+  expect(countPeriods({ columns: ['time_period'], data })).toBe(3)
+})
+
 test('a frame without locations has the periods that it names, and one without periods says nothing', () => {
   const data = [['2020-01'], ['2020-02'], ['2020-01']]
   expect(countPeriods({ columns: ['time_period'], data })).toBe(2)

@@ -1,4 +1,5 @@
-import type { FrameJson } from '../data/schema.ts'
+import { periodKey } from '../data/periods.ts'
+import type { Cell, FrameJson } from '../data/schema.ts'
 import { toJsonSchema } from '../kernel/json-schema.ts'
 import type { MLServiceInfo } from './info.ts'
 import type { ConfigSchema, Diagnostic } from './runner.ts'
@@ -50,19 +51,22 @@ export function toHorizonLineage(horizon: Horizon | null | undefined) {
   return horizon ? { horizon: { prediction_periods: horizon.periods, source: horizon.source } } : {}
 }
 
-/** The largest number of distinct periods that one location has; null for a frame that does not say. */
+/** The largest number of distinct periods that one location has, however they are written; null for a frame that does not say. */
 export function countPeriods({ columns, data }: FrameJson): number | null {
   const period = columns.indexOf('time_period')
   if (period < 0) return null
   const location = columns.indexOf('location')
-  const byLocation = new Map<unknown, Set<unknown>>()
+  const keys = new Map<Cell, string>()
+  const byLocation = new Map<Cell, Set<string>>()
   let most = 0
   for (const row of data) {
-    const at = row[period]
-    if (at === null || at === undefined) continue
-    const place = location < 0 ? null : row[location]
+    const at = row[period] ?? null
+    if (at === null) continue
+    const key = keys.get(at) ?? periodKey(String(at))
+    keys.set(at, key)
+    const place = location < 0 ? null : row[location]!
     const periods = byLocation.get(place) ?? new Set()
-    byLocation.set(place, periods.add(at))
+    byLocation.set(place, periods.add(key))
     if (periods.size > most) most = periods.size
   }
   return most === 0 ? null : most

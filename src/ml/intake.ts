@@ -6,7 +6,8 @@ import { parseCsvFile } from '../data/csv-file.ts'
 import type { PeriodType } from '../data/date-format.ts'
 import { canonicalFrameText, checkFrame } from '../data/frame-json.ts'
 import { checkGeoJson } from '../data/geojson.ts'
-import type { FrameJson } from '../data/schema.ts'
+import { type PeriodKind, parsePeriod } from '../data/periods.ts'
+import type { Cell, FrameJson } from '../data/schema.ts'
 import { type Issue, validationError } from '../errors.ts'
 import { isUlid } from '../kernel/id.ts'
 import { parseJson } from '../kernel/json.ts'
@@ -29,6 +30,8 @@ export interface TakenFrame extends TakenBytes {
   notNumeric: string[]
   /** The decimal mark of the file that it came from. */
   decimal: DecimalMark
+  /** Of each kind of period in it, the first one; the kind is null for text that is none. */
+  periods: { row: number; text: string; kind: PeriodKind | null }[]
 }
 
 export interface TrainIntake {
@@ -214,10 +217,26 @@ function toTakenFrame(frame: FrameJson, decimal: DecimalMark = '.'): TakenFrame 
     ...toTaken(canonicalFrameText(frame)),
     rows: frame.data.length,
     columns: frame.columns,
+    periods: firstPeriods(frame),
     notNumeric: frame.columns.filter((_, column) =>
       frame.data.some((row) => row[column] !== null && typeof row[column] !== 'number'),
     ),
   }
+}
+
+function firstPeriods({ columns, data }: FrameJson): TakenFrame['periods'] {
+  const at = columns.indexOf('time_period')
+  const seen = new Set<Cell>()
+  const found = new Map<PeriodKind | null, TakenFrame['periods'][number]>()
+  for (let row = 0; at >= 0 && row < data.length; row++) {
+    const cell = data[row]![at]!
+    if (seen.has(cell)) continue
+    seen.add(cell)
+    const text = String(cell)
+    const kind = parsePeriod(text)?.kind ?? null
+    if (!found.has(kind)) found.set(kind, { row, text, kind })
+  }
+  return [...found.values()]
 }
 
 function toTaken(text: string): TakenBytes {

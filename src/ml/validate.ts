@@ -1,17 +1,17 @@
+import { createHash } from 'node:crypto'
 import type { Artifacts } from '../artifact/artifacts.ts'
 import { readManifest } from '../artifact/manifest.ts'
 import type { ManifestEntry } from '../artifact/schema.ts'
 import type { ArtifactRow } from '../artifact/store.ts'
-import { type Blobs, sha256 } from '../blob/blobs.ts'
+import type { Blobs } from '../blob/blobs.ts'
 import type { Configs } from '../config/configs.ts'
-import { columnIssue } from '../data/agreed.ts'
-import { DataFrame } from '../data/frame.ts'
+import { columnIssue, keyColumns } from '../data/agreed.ts'
 import type { FeatureCollection } from '../data/geojson.ts'
-import type { FrameJson } from '../data/schema.ts'
 import { ChapkitError, type ErrorCode, toError, validationError } from '../errors.ts'
 import { isUlid } from '../kernel/id.ts'
 import { show } from '../kernel/show.ts'
 import { additionalCovariates } from './covariates.ts'
+import { readInSlices } from './frame-slices.ts'
 import { atHorizon, checkBounds, checkMismatch, type Horizon, resolveHorizon } from './horizon.ts'
 import type { MLServiceInfo } from './info.ts'
 import type { Intake, PredictIntake, TakenBytes, TakenFrame, TrainIntake } from './intake.ts'
@@ -109,9 +109,12 @@ export function createValidation({
     if (config) diagnostics.push(...checkBounds(horizon, info))
     if (intake.data.rows === 0) {
       diagnostics.push(finding('data_empty', 'Training data is empty', 'data'))
-    } else if (config) intake.data = await checkCovariates(intake.data, 'data', config, diagnostics)
+    } else if (config) {
+      intake.data = await checkCovariates(intake.data, 'data', config, diagnostics)
+      diagnostics.push(...findOddities(intake.data, 'data', info))
+    }
     if (config && !hasError(diagnostics) && runner.validateTrain) {
-      const data = toFrame(intake.data)
+      const data = await readInSlices(intake.data.bytes)
       const context = { config: atHorizon(config, horizon), data, geo: toGeo(intake.geo) }
       diagnostics.push(...(await runner.validateTrain(context)))
     }
@@ -146,14 +149,19 @@ export function createValidation({
       })
     } else {
       intake.historic = await checkCovariates(intake.historic, 'historic', config, diagnostics)
+      diagnostics.push(...findOddities(intake.historic, 'historic', info))
     }
     if (intake.future.rows === 0) {
       diagnostics.push(finding('future_empty', 'Future data is empty', 'future'))
     } else {
       intake.future = await checkCovariates(intake.future, 'future', config, diagnostics)
+      diagnostics.push(...findOddities(intake.future, 'future', info))
     }
     if (!hasError(diagnostics) && runner.validatePredict) {
-      const frames = { historic: toFrame(intake.historic), future: toFrame(intake.future) }
+      const frames = {
+        historic: await readInSlices(intake.historic.bytes),
+        future: await readInSlices(intake.future.bytes),
+      }
       const context = { config: atHorizon(config, horizon), ...frames, geo: toGeo(intake.geo) }
       diagnostics.push(...(await runner.validatePredict(context)))
     }
@@ -183,7 +191,7 @@ export function createValidation({
     }
     try {
       if (!thorough) await blobs.facts(model.sha256)
-      else if (sha256(await blobs.read(model.sha256)) !== model.sha256)
+      else if ((await hashOf(await blobs.stream(model.sha256))) !== model.sha256)
         throw new Error('hash differs')
       return null
     } catch (error) {
@@ -244,6 +252,36 @@ function lacking(missing: readonly string[], { columns }: TakenFrame, field: str
   return finding('required_covariates_missing', message, field)
 }
 
+/** What most models do not understand, though one may. */
+function findOddities(
+  { columns, periods }: TakenFrame,
+  field: string,
+  { period_type }: MLServiceInfo,
+): Diagnostic[] {
+  const warning = (code: string, message: string, place: string): Diagnostic => ({
+    ...finding(code, message, place),
+    severity: 'warning',
+  })
+  const missing = keyColumns.filter((name) => !columns.includes(name))
+  const found = missing.map((name) => {
+    const message = `Expected a column \`${name}\` in ${field}, which models go by, got ${columns.map(show).join(', ')}`
+    return warning('key_column_missing', message, field)
+  })
+  const wanted = period_type === 'any' ? null : period_type === 'weekly' ? 'week' : 'month'
+  for (const { row, text, kind } of periods) {
+    const place = `${field}.data.${row}.${columns.indexOf('time_period')}`
+    const where = `in column \`time_period\`, row ${row}, got ${show(text)}`
+    if (kind === null) {
+      const message = `Expected a period such as 2024-01 or 2024-W05 ${where}`
+      found.push(warning('period_unknown', message, place))
+    } else if (wanted !== null && kind !== wanted) {
+      const message = `Expected a ${wanted}, as this service is ${period_type}, ${where}, which is a ${kind}`
+      found.push(warning('period_type_mismatch', message, place))
+    }
+  }
+  return found
+}
+
 interface TrainingLineage {
   metadata: { status?: unknown; exit_code?: unknown }
   config: Record<string, unknown>
@@ -264,8 +302,11 @@ function trainingLineage(row: ArtifactRow): TrainingLineage | string {
   return { metadata, config: config ?? {}, configId }
 }
 
-function toFrame(taken: TakenBytes): DataFrame {
-  return DataFrame.fromJson(JSON.parse(Buffer.from(taken.bytes).toString()) as FrameJson)
+/** Piece by piece: a model may be large, and nobody is kept waiting meanwhile. */
+async function hashOf(pieces: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const piece of pieces) hash.update(piece)
+  return hash.digest('hex')
 }
 
 function toGeo(taken: TakenBytes | null): FeatureCollection | null {

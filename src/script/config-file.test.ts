@@ -279,5 +279,5 @@ test.each([
   ['half a character', { area: ['a\ud800'] }],
   ['a name with NUL', { area: { 'a\0b': 1 } }],
 ])('a config with text that a script would read as another one is refused: %s', (_, data) => {
-  expect(() => configFileBytes(data, 'flat')).toThrow('got something else in the option "area"')
+  expect(() => configFileBytes(data, 'flat')).toThrow('in the option "area"')
 })

@@ -1,3 +1,5 @@
+import { show } from '../kernel/show.ts'
+import { fileText, findBadText } from '../kernel/text.ts'
 import { configYaml } from '../ml/model-file.ts'
 import type { Scripts } from '../ml/runner.ts'
 import { FilesError } from './trouble.ts'
@@ -10,10 +12,11 @@ export function configFileBytes(
   config: Readonly<Record<string, unknown>>,
   format: Scripts['configFormat'],
 ): Uint8Array {
-  const odd = Object.entries(config).find((option) => !isReadable(option))
-  if (odd !== undefined) {
+  // Earlier versions have stored such configs.
+  const bad = findBadText(config)
+  if (bad !== null) {
     throw new FilesError(
-      `config.yml cannot be written: expected text in whole characters and without NUL, got something else in the option ${JSON.stringify(odd[0])}`,
+      `config.yml cannot be written: expected ${fileText}, got ${show(bad.text)} in the option ${show(bad.path[0])}`,
     )
   }
   if (format === 'flat') return configYaml(config)
@@ -24,11 +27,4 @@ export function configFileBytes(
     ...Object.fromEntries(top),
     ...(options.length > 0 && { user_option_values: Object.fromEntries(options) }),
   })
-}
-
-/** R ends a text at the character NUL, without a word; UTF-8 has no halves of surrogate pairs. */
-function isReadable(value: unknown): boolean {
-  if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed()
-  if (typeof value !== 'object' || value === null) return true
-  return Object.entries(value).every(([key, item]) => isReadable(key) && isReadable(item))
 }

@@ -50,6 +50,23 @@ describe('training', () => {
     expect(existsSync(join(service.project, 'where.txt'))).toBe(false)
   })
 
+  test.each([
+    [{ area: ['x', 'caf\ud83d'] }, ['area', 1]],
+    [{ area: { name: 'a\0b' } }, ['area', 'name']],
+    [{ 'k\udc00': 1 }, ['k\udc00']],
+  ])(
+    'is refused a config with text that no file can hold, when it is stored',
+    async (data, path) => {
+      const service = await startScripts(counting)
+      const { status, json } = await service.request('POST', '/api/v1/configs', { name: 'a', data })
+      expect({ status, loc: json.errors[0].loc }).toEqual({
+        status: 422,
+        loc: ['body', 'data', ...path],
+      })
+      expect(json.errors[0].msg).toMatch(/^Expected well-formed Unicode text without NUL, got "/)
+    },
+  )
+
   test('names the file of the geometry only when there is one', async () => {
     const service = await startScripts(
       { ...counting, 'train.sh': 'echo "$#:$1"; cat geo.json' },

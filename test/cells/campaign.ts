@@ -2,6 +2,7 @@ import type { FrameJson } from 'chapkit'
 import { createTestService, type TestService } from 'chapkit/testing'
 import fc from 'fast-check'
 import type { Cell } from '../../src/data/schema.ts'
+import { isFileText } from '../../src/kernel/text.ts'
 import {
   cellsIn,
   createCommandLine,
@@ -105,12 +106,11 @@ export function runCampaign({ cells, seed, progress }: CampaignOptions): Promise
       report.outcomes[column].taken += taken.length
       report.outcomes[column].refused += refused.length
       await tryTaken(column, taken, isLarge)
-      // JSON has no number that is told from its neighbour beyond 2^53: such a cell is refused before it is looked at.
-      const beyond = (cell: Cell) =>
-        typeof cell === 'number' && Math.abs(cell) > Number.MAX_SAFE_INTEGER
+      await tryRefused(column, refused.filter(isFile))
+      // These are told before columns are looked at.
       await tryRefused(
         column,
-        refused.filter((cell) => !beyond(cell)),
+        refused.filter((cell) => !isFile(cell)),
       )
     }
 
@@ -153,11 +153,11 @@ export function runCampaign({ cells, seed, progress }: CampaignOptions): Promise
       }
       if (!covariates.includes(column)) {
         for (const type of ['string', 'number', 'boolean']) {
-          const [cells, wanted] = some((cell) => typeof cell === type && isWellFormed(cell))
+          const [cells, wanted] = some((cell) => typeof cell === type && isFile(cell))
           await check('Parquet', cells, wanted, async () => parquet(column, cells))
         }
       }
-      const [json, jsonWanted] = some(isJson)
+      const [json, jsonWanted] = some(() => true)
       await check('$train as JSON', json, jsonWanted, () => http.train(column, json))
       await check('$validate of JSON', json, jsonWanted, async () =>
         (await http.validate(column, json)).json.valid ? jsonWanted : null,
@@ -168,10 +168,8 @@ export function runCampaign({ cells, seed, progress }: CampaignOptions): Promise
       await check('$predict, future', json, jsonWanted, () => http.predict('future', column, json))
       const [csv, csvWanted] = some((cell) => isWritable(cell, isText))
       await check('$train as CSV', csv, csvWanted, () => http.trainCsv(column, csv))
-      // It sends JSON.
-      const [lines, linesWanted] = some((cell) => isWritable(cell, isText), isJson)
-      await check('command line', lines, linesWanted, async () =>
-        http.trainFrame(column, await doors.commandLine(frameOf(column, lines))),
+      await check('command line', csv, csvWanted, async () =>
+        http.trainFrame(column, await doors.commandLine(frameOf(column, csv))),
       )
       if (isLarge) {
         await check('$train as large JSON', json, jsonWanted, () =>
@@ -213,7 +211,7 @@ export function runCampaign({ cells, seed, progress }: CampaignOptions): Promise
     /** Columns whose type follows from their cells: all that read CSV read the same, and typed doors leave them as they are. */
     async function tryInferred(sent: readonly string[]) {
       const height = 3
-      const cells = sent.map((cell) => (isFileText(cell) ? cell : ''))
+      const cells = sent.map((cell) => (isFile(cell) ? cell : ''))
       const names = Array.from(
         { length: Math.floor(cells.length / height) },
         (_, at) => `note_${at}`,
@@ -388,19 +386,11 @@ async function open() {
 
 const isEmptyKey = (cell: Cell) => cell === null || (typeof cell === 'string' && cell.trim() === '')
 
-/** Bytes of UTF-8 have no halves of characters. */
-const isWellFormed = (cell: Cell) => typeof cell !== 'string' || cell.isWellFormed()
-
-/** A file with a zero byte is taken for a spreadsheet or another binary file, and refused as a whole. */
-const isFileText = (cell: Cell) =>
-  isWellFormed(cell) && !(typeof cell === 'string' && cell.includes('\0'))
-
-/** JSON has numbers beyond 2^53 without saying which: services refuse them, and take them as text. */
-const isJson = (cell: Cell) => typeof cell !== 'number' || Math.abs(cell) <= Number.MAX_SAFE_INTEGER
+const isFile = (cell: Cell) => typeof cell !== 'string' || isFileText(cell)
 
 /** CSV has no types: what is no text in a column of text is its text there. */
 const isWritable = (cell: Cell, isText: boolean) =>
-  isFileText(cell) &&
+  isFile(cell) &&
   !(
     isText &&
     (typeof cell === 'boolean' || (typeof cell === 'number' && !Number.isSafeInteger(cell)))

@@ -176,6 +176,81 @@ describe('a number', () => {
   })
 })
 
+describe('numbers beyond 2^53 and text that no file has', () => {
+  const body = async (cells: string) =>
+    `{"config_id":"${await config()}","data":{"columns":${JSON.stringify(columns)},"data":[["2024-01","a",${cells}]]}}`
+  const send = async (cells: string) =>
+    service.request('POST', '/api/v1/ml/$train', await body(cells), { ...json, prefer: 'wait=30' })
+  const csvOf = async ({ artifact_id: id }: { artifact_id: string }) =>
+    (await service.request('GET', `/api/v1/artifacts/${id}/$download`)).bytes
+
+  test.each([
+    ['1e20', '100000000000000000000', '1e+20'],
+    ['9007199254740992', '9007199254740992.0', '9.007199254740992e+15'],
+  ])('%s is the same number as JSON and as CSV', async (one, other, stored) => {
+    const asJson = await send(`${one},${other}`)
+    const asCsv = await trainCsv(`${columns}\n2024-01,a,${one},${other}\n`)
+    for (const { json: trained } of [asJson, asCsv])
+      expect((await csvOf(trained)).includes(`2024-01,a,${stored},${stored}\r\n`)).toBe(true)
+  })
+
+  test.each([
+    ['9007199254740993,1', 'body'],
+    ['"9007199254740993",1', 'body,data,data,0,2'],
+    ['1,"\\ud83d"', 'body,data,data,0,3'],
+    ['1,"1\\u0000"', 'body,data,data,0,3'],
+  ])('%s is refused', async (cells, loc) => {
+    const { status, json: problem } = await send(cells)
+    expect(status).toBe(422)
+    expect(String(problem.errors?.[0].loc ?? 'body')).toBe(loc)
+  })
+})
+
+describe('what a model will hardly understand', () => {
+  const warn = (code: string, field: string, message: string) => ({
+    severity: 'warning',
+    ...{ code, message, field },
+  })
+
+  test('is told when it is asked for, and submitted nevertheless', async () => {
+    const data = {
+      columns: ['time_period', 'Location', 'disease_cases', 'ndvi'],
+      data: [
+        ['2024-01', 'a', 1, 1] as never,
+        ['2024W5', 'a', 1, 1] as never,
+        ['soon', 'a', 1, 1] as never,
+      ],
+    }
+    expect(await validate(data)).toEqual({
+      valid: true,
+      diagnostics: [
+        warn(
+          'key_column_missing',
+          'data',
+          'Expected a column `location` in data, which models go by, got "time_period", "Location", "disease_cases", "ndvi"',
+        ),
+        warn(
+          'period_type_mismatch',
+          'data.data.1.0',
+          'Expected a month, as this service is monthly, in column `time_period`, row 1, got "2024W5", which is a week',
+        ),
+        warn(
+          'period_unknown',
+          'data.data.2.0',
+          'Expected a period such as 2024-01 or 2024-W05 in column `time_period`, row 2, got "soon"',
+        ),
+      ],
+    })
+    expect((await train(data)).status).toBe(200)
+  })
+
+  test('is nothing where periods are those of the service, in any form', async () => {
+    const periods = ['2024-01', '202402', '2024-03-01/2024-03-31']
+    const data = { columns, data: periods.map((period) => [period, 'a', 1, 1] as never) }
+    expect(await validate(data)).toEqual({ valid: true, diagnostics: [] })
+  })
+})
+
 describe('covariates', () => {
   const bare = { columns: columns.slice(0, 3), data: [['2024-01', 'a', 1]] }
   const missing = {

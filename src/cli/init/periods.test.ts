@@ -51,7 +51,15 @@ const monthRanges = day.map((at) => {
 })
 const none = [
   ...['2021-W53', '2023-W53', '2024-W00', '2024W0', '2014-S53', '2024SunW53', '2024-13', '202400'],
-  ...['2024-02-30/2024-03-06', '2024-02-01/2024-02-28', '2024-S1x', 'oops', '2024W', '2024/01'],
+  ...[
+    '2024-02-30/2024-03-06',
+    '2024-02-01/2024-02-28',
+    '2024-S1x',
+    'oops',
+    '2024W',
+    '2024/01',
+    '٢٠٢٤-٠١',
+  ],
 ]
 /** The same texts at every run: they are written into a table that a script reads whole. */
 const texts = [
