@@ -226,7 +226,10 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     })
   const ml =
     validation && info
-      ? createMl({ configs, artifacts, validation, jobs, blobs, info, newId })
+      ? createMl({
+          ...{ configs, artifacts, validation, jobs, blobs, info, newId },
+          log: (fields, message) => logger.info(fields, message),
+        })
       : null
   if (ml && info) {
     const prefix = prefixes.ml
