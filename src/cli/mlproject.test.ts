@@ -333,6 +333,7 @@ const config = BaseConfig.extend({
   how: z.enum(['no', '1:30']).default('no'),
   seed: z.int().nullable().default(null),
   must: z.string(),
+  whatever: z.unknown().default(2),
 })
 export default new MLServiceBuilder({
   info: {

@@ -129,7 +129,7 @@ export function createConfigs({ database, schema, now, newId, isForScripts = fal
 
 /**
  * Checks the data of a config and fills in defaults. Options nested under `user_option_values`, as chap-core sends them, are
- * lifted to the top; a key that is there already wins.
+ * lifted to the top; a key that is there already wins. What is no object stays an option of that name.
  */
 export async function parseConfigData(
   schema: StandardSchemaV1<unknown, unknown>,
@@ -169,9 +169,9 @@ function assertTexts(data: ConfigIn['data']) {
 
 function liftUserOptions(data: Record<string, unknown>): Record<string, unknown> {
   const { user_option_values: nested, ...flat } = data
-  if (nested === null || nested === undefined) return flat
-  if (typeof nested !== 'object' || Array.isArray(nested)) return data
-  return { ...nested, ...flat }
+  const isObject = typeof nested === 'object' && nested !== null && !Array.isArray(nested)
+  // An option may be named as something that every object has, `constructor` for one.
+  return Object.assign(Object.create(null), isObject ? { ...nested, ...flat } : data)
 }
 
 function toConfigOut({ id, name, data, tags, created_at, updated_at }: ConfigRow): ConfigOut {

@@ -21,7 +21,7 @@ export function fromJsonSchema<Value = unknown>(schema: Keywords): z.ZodType<Val
     .unknown()
     .superRefine((value, context) => {
       if (value === undefined) {
-        context.addIssue({ code: 'custom', message: 'Expected a value, got none' })
+        context.addIssue({ code: 'custom', message: 'Expected a value' })
         return
       }
       if (validate(value)) return

@@ -15,7 +15,7 @@ export function fromSchemaIssues(
     )[]
     const came = keys.reduce<unknown>(
       (node, key) =>
-        node !== null && typeof node === 'object'
+        node !== null && typeof node === 'object' && Object.hasOwn(node, key)
           ? (node as Record<string, unknown>)[key]
           : undefined,
       input,

@@ -27,6 +27,8 @@ export interface MlDeps {
   blobs: Blobs
   info: MLServiceInfo
   newId: () => string
+  /** Writes a line of the log. */
+  log: (fields: Record<string, unknown>, message: string) => void
 }
 
 /** Payload of a train job: everything by hash, nothing by reference to what may change. */
@@ -55,7 +57,16 @@ export interface Submitted {
 export type Ml = ReturnType<typeof createMl>
 
 /** Trainings and predictions: checked at submit, run as durable jobs. */
-export function createMl({ configs, artifacts, validation, jobs, blobs, info, newId }: MlDeps) {
+export function createMl({
+  configs,
+  artifacts,
+  validation,
+  jobs,
+  blobs,
+  info,
+  newId,
+  log,
+}: MlDeps) {
   async function prepare(intake: Intake) {
     const { diagnostics, prepared } = await validation
       .validate(intake, { thorough: false })
@@ -69,6 +80,7 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
 
   async function submit(
     type: 'train' | 'predict',
+    horizon: Horizon | null,
     subjectId: string,
     toPayload: (geo: string | null) => object,
     inputs: (TakenBytes | null)[],
@@ -92,6 +104,16 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
         await along?.(tx, submitted)
       },
     )
+    if (horizon !== null) {
+      const { periods, source } = horizon
+      log(
+        {
+          ...{ event: 'ml.horizon', job_id: submitted.jobId, type },
+          ...{ prediction_periods: periods, source },
+        },
+        `${type} for ${periods} periods, from ${source}`,
+      )
+    }
     return submitted
   }
 
@@ -102,6 +124,7 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
       const data = intake.data.hash
       return submit(
         'train',
+        horizon,
         configId,
         (geo): TrainPayload => ({ configId, config, data, geo, horizon }),
         [intake.data, intake.geo],
@@ -116,6 +139,7 @@ export function createMl({ configs, artifacts, validation, jobs, blobs, info, ne
       const { artifactId: trainingId, historic, future } = intake
       return submit(
         'predict',
+        horizon,
         trainingId,
         (geo): PredictPayload => ({
           trainingId,

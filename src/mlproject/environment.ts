@@ -40,10 +40,12 @@ const base = new Set(
 )
 const packageName = /^[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9]$/
 
+/** What the commands of a project need, by their words and the files of its folder, of which `names` are those on top. */
 export function findNeeds(
   commands: readonly string[],
   files: ProjectFiles,
   environmentFiles: readonly string[],
+  names: Iterable<string>,
 ): Needs {
   const notes: string[] = []
   const words = commands.flatMap((command) => command.split(/[\s;|&()"']+/))
@@ -55,13 +57,22 @@ export function findNeeds(
   const uv = uses(/^uvx?$/)
   const requirements =
     ['requirements.txt', 'pyproject.toml'].find((name) => files.has(name)) ?? null
-  const python = uv || uses(/(^|\/)python[\d.]*$|\.py$/) || requirements !== null
+  const named = {
+    r: uses(/(^|\/)(Rscript|R)$|\.[Rr]$/) || files.has('renv.lock'),
+    python: uv || uses(/(^|\/)python[\d.]*$|\.py$/) || requirements !== null,
+  }
+  // A command that only runs a script of the shell, say, does not tell what that one runs.
+  const { r, python } = named.r || named.python ? named : scriptsOf(names)
+  if (!(named.r || named.python) && (r || python))
+    notes.push(
+      `the commands name no script of R or Python: the Dockerfile has ${[r && 'R', python && 'Python'].filter(Boolean).join(' and ')} for the scripts in the folder`,
+    )
   if (uv)
     notes.push(
       'uv run sets up an environment in every run: where that is slow, name python in service.ts',
     )
   return {
-    r: uses(/(^|\/)(Rscript|R)$|\.[Rr]$/) || files.has('renv.lock'),
+    r,
     python,
     uv,
     rPackages: [...packages].filter((name) => packageName.test(name)).sort(),
@@ -71,6 +82,15 @@ export function findNeeds(
     pythonPackages:
       requirements === null ? environmentPackages(files, environmentFiles, notes) : [],
     notes,
+  }
+}
+
+/** Whose scripts are among some files. */
+function scriptsOf(names: Iterable<string>): Pick<Needs, 'r' | 'python'> {
+  const all = [...names]
+  return {
+    r: all.some((name) => /\.[Rr]$/.test(name)),
+    python: all.some((name) => name.endsWith('.py')),
   }
 }
 

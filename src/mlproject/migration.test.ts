@@ -93,6 +93,18 @@ test('the package depends on this version, and compose listens on this machine o
   expect(texts['compose.yml']).toContain('127.0.0.1:9090:9090')
 })
 
+test('the scripts of the folder decide what the image has, where the commands name none of R or Python', () => {
+  const scripts = { 'fit.R': 'library(mgcv)\n', 'plot.py': '' }
+  const { Dockerfile, 'CHAPKIT.md': guide } = textsOf(smallFile, scripts)
+  expect(Dockerfile).toContain('FROM rocker/r2u:24.04')
+  expect(Dockerfile).toContain("'mgcv'")
+  expect(Dockerfile).toContain('python3')
+  expect(guide).toContain('the Dockerfile has R and Python for the scripts in the folder')
+  const named = textsOf(withTrain('python3 train.py'), scripts)
+  expect(named.Dockerfile).not.toContain('r2u')
+  expect(named['CHAPKIT.md']).not.toContain('for the scripts in the folder')
+})
+
 test("a folder named data stays the model's", () => {
   const texts = textsOf(smallFile, { 'data/prior.txt': '' })
   expect(texts['package.json']).toContain('--data-dir service-data')

@@ -47,7 +47,8 @@ export const workflowPath = '.github/workflows/publish.yml'
 /** What a migration would do. Throws a `MlProjectError` when it would take something away. */
 export function planMigration(input: MigrationInput): Migration {
   const { project, commands, file, names, files, baseImage, version, workflow } = input
-  const needs = findNeeds(Object.values(project.commands), files, project.environmentFiles)
+  const { environmentFiles } = project
+  const needs = findNeeds(Object.values(project.commands), files, environmentFiles, names)
   const dataDir = names.has('data') ? 'service-data' : 'data'
   const notes = [...needs.notes]
   if (dataDir !== 'data')

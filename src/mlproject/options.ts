@@ -72,7 +72,10 @@ function readOption(reader: Reader, name: string): UserOption | undefined {
   }
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what a name must not have
   if (!/^[^\d\s\x00-\x1f][^\x00-\x1f]*$/.test(name)) {
-    reader.problem(path, `expected a name that does not begin with a digit, got ${show(name)}`)
+    const wanted = /^\d/.test(name)
+      ? 'a name that does not begin with a digit'
+      : 'a name on one line that does not begin with a space'
+    reader.problem(path, `expected ${wanted}, got ${show(name)}`)
     return undefined
   }
   const given = reader.get(path)
@@ -136,10 +139,12 @@ function readDefault(
   if (given === null || 'reason' in check || check.fits(given))
     return { default: given, fits: true }
   const at = [...path, 'default']
-  const meant = toMeant(given, schema.type, reader.written(at))
-  if (meant !== undefined && check.fits(meant)) {
+  const meant = meanings(given, schema, reader.written(at) ?? String(given)).find(check.fits)
+  if (meant !== undefined) {
     if (typeof given === 'string' && reader.isQuoted(at))
       reader.warn(at, `is the text ${show(given)}; taken as ${show(meant)}`)
+    if (Array.isArray(given))
+      reader.warn(at, `is a list of other types; taken as ${JSON.stringify(meant)}`)
     return { default: meant, fits: true }
   }
   reader.warn(
@@ -149,12 +154,28 @@ function readDefault(
   return { default: given, fits: false }
 }
 
-/** What a default of another type is meant to be: people quote numbers, and leave the quotes of texts away. */
-function toMeant(value: unknown, type: unknown, source: string | undefined): unknown {
+/**
+ * What a default of another type may be meant to be: people quote numbers, and leave the quotes of texts away. `source` is the
+ * value as the file has it; null where that is not known.
+ */
+function meanings(value: unknown, schema: OptionSchema, source: string | null): unknown[] {
+  const branches = [schema.anyOf, schema.oneOf].flat().filter(isMapping)
+  return [
+    ...[schema.type].flat().map((type) => toType(value, type, schema, source)),
+    ...branches.flatMap((branch) => meanings(value, branch, source)),
+  ].filter((each) => each !== undefined)
+}
+
+function toType(value: unknown, type: unknown, { items }: OptionSchema, source: string | null) {
   if (type === 'boolean') return toFlag(value)
   if (type === 'integer' || type === 'number') return toNumber(value)
+  if (type === 'array' && Array.isArray(value) && isMapping(items)) {
+    const check = createCheck(items)
+    if ('reason' in check) return undefined
+    return value.map((each) => [each, ...meanings(each, items, null)].find(check.fits))
+  }
   if (type === 'string' && (typeof value === 'number' || typeof value === 'boolean'))
-    return source ?? String(value)
+    return source ?? undefined
   return undefined
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { parseConfigData } from '../config/configs.ts'
 import { smallFile, wholeFile } from './fixtures/projects.ts'
 import { toConfigSchema } from './options.ts'
 import { readProject, toSlug } from './project.ts'
@@ -95,6 +96,14 @@ test.each<[string, string, string[]]>([
       '8 user_options.user_option_values: is a name that the service uses itself; expected another name',
     ],
   ],
+  [
+    'a name that is none',
+    `${smallFile}user_options:\n  "": 1\n  "a\\nb": 2\n`,
+    [
+      '7 user_options.: expected a name on one line that does not begin with a space, got ""',
+      '8 user_options.a\\nb: expected a name on one line that does not begin with a space, got "a\\nb"',
+    ],
+  ],
 ])('%s is refused with all that is wrong', (_name, text, expected) => {
   const { project, problems } = readProject(text)
   expect(project).toBeNull()
@@ -150,9 +159,25 @@ test('whatever the file has, it is read or refused', () => {
   )
 }, 180_000)
 
-test('YAML that cannot be read says where', () => {
-  const { problems } = readProject('name: a\nentry_points: [\n')
-  expect(problems[0]?.line).toBeGreaterThanOrEqual(2)
+test.each<[string, string, string]>([
+  [
+    'a list without an end',
+    'name: a\nentry_points: [\n',
+    '3 : Flow sequence in block collection must be',
+  ],
+  [
+    'a second document',
+    `${smallFile}---\nname: b\n`,
+    `: expected one document, got another one behind`,
+  ],
+  [
+    'braces without quotes',
+    'name: a\nentry_points:\n  train: {command: sh train.sh {model}}\n  predict: {command: b}\n',
+    '3 : Unexpected flow-map-start at node end; a text with braces in it needs quotes',
+  ],
+])('YAML that cannot be read says where, once: %s', (_name, text, said) => {
+  const { problems } = readProject(text)
+  expect(problems.map(toLine)).toEqual([expect.stringContaining(said)])
 })
 
 /** What is said of a file with a head, the two commands and more lines. */
@@ -334,6 +359,27 @@ test.each<[string, unknown, string[]]>([
   ['{ type: array, items: { type: integer }, default: [1, 2] }', [1, 2], []],
   ['{ type: object, default: { a: 1 } }', { a: 1 }, []],
   ['{ type: array, default: null }', null, []],
+  ['{ type: [integer, "null"], default: "3" }', 3, ['is the text "3"; taken as 3']],
+  [
+    '{ anyOf: [{ type: integer }, { type: "null" }], default: "4" }',
+    4,
+    ['is the text "4"; taken as 4'],
+  ],
+  [
+    '{ anyOf: [{ type: integer, maximum: 3 }, { type: number, minimum: 4 }], default: "5" }',
+    5,
+    ['is the text "5"; taken as 5'],
+  ],
+  [
+    '{ type: array, items: { type: integer }, default: ["1", 2] }',
+    [1, 2],
+    ['is a list of other types; taken as [1,2]'],
+  ],
+  [
+    '{ type: array, items: { type: array, items: { type: number } }, default: [["0.5"]] }',
+    [[0.5]],
+    ['is a list of other types; taken as [[0.5]]'],
+  ],
 ])('the default of %s is %j', (text, expected, said) => {
   const option = withOption(text)
   expect(option.default).toEqual(expected)
@@ -352,6 +398,49 @@ test('a default that does not fit is kept with a warning, and a config with it c
     true,
     false,
   ])
+})
+
+test('a list whose values cannot be what the option takes is kept as it is', () => {
+  const option = withOption('{ type: array, items: { type: string }, default: [1.10] }')
+  expect(option.default).toEqual([1.1])
+  expect(option.warnings).toEqual([
+    'user_options.n.default: a list does not fit the option (array); it is kept as it is written',
+  ])
+})
+
+test('a number that a config cannot have as it is written is a warning', () => {
+  const { project, warnings } = read(
+    'user_options:\n  a: { type: number, default: .inf }\n  b: { type: integer, default: 12345678901234567890 }\nhpo_search_space: { a: [1, -.inf] }\n',
+  )
+  expect(warnings).toEqual([
+    'user_options.a.default: is Infinity, which no config can have; taken as null',
+    'user_options.b.default: has more digits than a number keeps; taken as 12345678901234567000',
+    'hpo_search_space.a.1: is -Infinity, which no config can have; taken as null',
+  ])
+  expect(project.info.hpo_search_space).toEqual({ a: [1, null] })
+})
+
+test('of the covariates only those that are no names are left out', () => {
+  const { project, warnings } = read('required_covariates: [rainfall, null, "", 3, [a]]\n')
+  expect(project.info.required_covariates).toEqual(['rainfall', '3'])
+  expect(warnings).toEqual([
+    'required_covariates: null is left out: expected a text',
+    'required_covariates: "" is left out: expected a text',
+    'required_covariates: a list is left out: expected a text',
+  ])
+})
+
+test('an option may have the name of something that every object has', async () => {
+  const { project } = read(
+    'user_options:\n  constructor: { type: integer, default: 5 }\n  toString: { type: string }\n',
+  )
+  const parse = (data: Record<string, unknown>) =>
+    parseConfigData(toConfigSchema(project), data, ['body', 'data'])
+  const { toString: text, constructor: made } = await parse({ toString: 's' })
+  expect([text, made]).toEqual(['s', 5])
+  await expect(parse({})).rejects.toMatchObject({
+    issues: [{ loc: ['body', 'data', 'toString'], type: 'missing' }],
+  })
 })
 
 test.each<[string, string[]]>([

@@ -33,17 +33,34 @@ export function createReader(text: string) {
     // For most readers of YAML the last one counts, and files that were never read by others have it.
     if (code === 'DUPLICATE_KEY')
       warnings.push({ line, path: keyAt(pos[0]), text: 'is there twice; the last one counts' })
-    else problems.push({ line, path: '', text: message })
+    // Further errors follow from the first one.
+    else if (problems.length === 0)
+      problems.push({ line, path: '', text: syntaxError(code, message) })
   }
   if (problems.length === 0) {
     try {
+      const values: unknown = document.toJS({ maxAliasCount: 100 }) ?? null
       // As JSON: numbers without end are no values that a service can have, and what leads to itself is refused.
-      root = JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: 100 }) ?? null))
+      root = JSON.parse(JSON.stringify(values))
+      warnOfNumbers(values, [], new Set())
     } catch (error) {
       const { message } = error as Error
       const text = message.includes('circular') ? 'an alias leads to itself' : message
       problems.push({ line: 1, path: '', text })
     }
+  }
+
+  /** Warns of numbers that become others here. */
+  function warnOfNumbers(value: unknown, path: Path, seen: Set<unknown>) {
+    if (typeof value === 'number') {
+      if (!Number.isFinite(value))
+        warn(path, `is ${value}, which no config can have; taken as null`)
+      else if (Number.isInteger(value) && !Number.isSafeInteger(value))
+        warn(path, `has more digits than a number keeps; taken as ${value}`)
+    }
+    if (typeof value !== 'object' || value === null || seen.has(value)) return
+    seen.add(value)
+    for (const [name, each] of Object.entries(value)) warnOfNumbers(each, [...path, name], seen)
   }
 
   /** The pairs that a path leads through, as far as they are there. */
@@ -83,11 +100,13 @@ export function createReader(text: string) {
     return isScalar(node) && node.type !== 'PLAIN'
   }
 
-  const say = (to: Finding[]) => (path: Path, text: string) => {
-    to.push({ line: lineOf(path), path: path.join('.'), text })
+  function problem(path: Path, text: string) {
+    problems.push({ line: lineOf(path), path: path.map(onOneLine).join('.'), text })
   }
-  const problem = say(problems)
-  const warn = say(warnings)
+
+  function warn(path: Path, text: string) {
+    warnings.push({ line: lineOf(path), path: path.map(onOneLine).join('.'), text })
+  }
 
   /** A value, undefined where there is none or it is null. */
   function get(path: Path): unknown {
@@ -136,13 +155,16 @@ export function createReader(text: string) {
 
     flag: (path: Path) => offer(path, 'true or false', toFlag),
 
-    /** A list of texts; one text alone is a list, too. */
+    /** A list of texts; one text alone is a list, too. Entries that are no texts, or empty, are left out with a warning. */
     texts: (path: Path) =>
       offer(path, 'a list of texts', (value) => {
-        const list = Array.isArray(value) ? value : [value]
-        return list.every((each) => ['string', 'number', 'boolean'].includes(typeof each))
-          ? list.map(String)
-          : undefined
+        if (isMapping(value)) return undefined
+        return [value].flat().flatMap((each) => {
+          const text = ['string', 'number', 'boolean'].includes(typeof each) ? String(each) : ''
+          if (text.trim() !== '') return [text]
+          warn(path, `${show(each)} is left out: expected a text`)
+          return []
+        })
       }),
 
     /** Warns of the keys of a mapping that nobody reads. */
@@ -155,6 +177,18 @@ export function createReader(text: string) {
     },
   }
 }
+
+/** What is wrong with the YAML of a file, for people who do not know the parser. */
+function syntaxError(code: string, message: string): string {
+  if (code === 'MULTIPLE_DOCS') return 'expected one document, got another one behind `---`'
+  return message.includes('flow-map')
+    ? `${message}; a text with braces in it needs quotes`
+    : message
+}
+
+/** A name as a line of text shows it. */
+const onOneLine = (name: string) =>
+  name.replace(/\p{Cc}/gu, (each) => JSON.stringify(each).slice(1, -1))
 
 export function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -31,12 +31,13 @@ test('months have a year and a month, weeks a year and a week, in every form of 
 test('a column that is there is overwritten, one that is not is told, and disease_cases is let be', () => {
   const { frame: made, missing } = adaptFrame(frame('2024-01'), {
     ...{ rainfall: 'location', Cases: 'disease_cases', E: 'population', again: 'rainfall' },
+    of: 'constructor',
   })
   expect(made).toEqual({
     columns: ['time_period', 'location', 'rainfall', 'again'],
     data: [['2024-01', 'a', 'a', 'a']],
   })
-  expect(missing).toEqual(['population'])
+  expect(missing).toEqual(['population', 'constructor'])
 })
 
 test('a frame without rows stays as it is, and a period that is none is an error', () => {

@@ -22,7 +22,7 @@ export function adaptFrame(frame: FrameJson, adapters: Adapters): Adapted {
   const at = columns.indexOf('time_period')
   const periods = at < 0 ? [] : data.map((row) => row[at] ?? null)
   for (const [target, source] of Object.entries(adapters)) {
-    const parts = toParts[source]
+    const parts = Object.hasOwn(toParts, source) ? toParts[source] : undefined
     const from = columns.indexOf(source)
     if (!(parts && periods.length > 0) && from < 0) {
       // Without rows there is no period, and so nothing to take a part of.

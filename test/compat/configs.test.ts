@@ -92,6 +92,17 @@ describe('creating a config', () => {
     expect(answer.json.data).not.toHaveProperty('user_option_values')
   })
 
+  test.each([null, 5, 'a', [[1]]])(
+    'keeps user_option_values of %j, which is nothing to lift',
+    async (sent) => {
+      const answer = await probe.request('POST', base, {
+        name: 'a',
+        data: { user_option_values: sent },
+      })
+      expect(answer.json.data).toMatchObject({ user_option_values: sent, n_lags: 3 })
+    },
+  )
+
   test('keeps nulls, hyphenated keys and nested extras', async () => {
     const extras = { foo: null, 'a-b': { c: [null, { d: 1.5 }] } }
     const { json } = await probe.request('POST', base, { name: 'a', data: extras })

@@ -37,6 +37,27 @@ test('a model that computes on and on delays neither health nor predictions', as
   await service.reaches(spinning.job_id, 'completed')
 })
 
+test('the log says for how many periods a run is, and which part of the request says so', async () => {
+  const service = await start()
+  const configId = await service.config('mean', stage().folder)
+  const { json: trained } = await service.train(configId, { prefer: 'wait=30' })
+  const { json: predicted } = await service.predict(trained.artifact_id)
+  const entries = await until('both are in the log', () => {
+    const found = service.log.filter(({ event }) => event === 'ml.horizon')
+    return found.length === 2 && found
+  })
+  expect(entries).toMatchObject([
+    {
+      level: 'info',
+      job_id: trained.job_id,
+      type: 'train',
+      prediction_periods: 3,
+      source: 'config',
+    },
+    { job_id: predicted.job_id, type: 'predict', prediction_periods: 3, source: 'future' },
+  ])
+})
+
 test('predictions run while every training that may run at once is blocked', async () => {
   const service = await start({ CHAPKIT_TRAIN_CONCURRENCY: '3' })
   const { json: trained } = await service.train(await service.config('mean', stage().folder), {
