@@ -53,7 +53,9 @@ export function createIntakeQueue(info?: Pick<MLServiceInfo, 'required_covariate
      * more.
      */
     take: (request: BodyRequest): Promise<Intake> =>
-      take({ ...request, numeric, required }) as Promise<Intake>,
+      take(
+        request.form === 'csv' ? { ...request, numeric, required } : { ...request, numeric },
+      ) as Promise<Intake>,
 
     /** A frame of which `columns` hold numbers, too. Throws 422 with the cells that are none. */
     agree: (
