@@ -115,21 +115,23 @@ export function createTreeChanges({
   /** Carries out one commit's worth; true when nothing is left. */
   async function carryOutSome(tx: Queries, id: string): Promise<boolean> {
     const marks = await store.marks(tx, id, rowsPerStep)
+    // One artifact may refer to very many blobs.
+    if (!(await releaseSome(tx, marks))) return false
     await carryOutMarks(tx, marks)
     if (marks.length === rowsPerStep) return false
     await store.remove(tx, id)
     return true
   }
 
+  /** Removes references of the artifacts that are gone; true when none is left. */
+  async function releaseSome(tx: Queries, marks: readonly Mark[]): Promise<boolean> {
+    const owners = goneOf(marks).map((id) => `artifact:${id}` as const)
+    return owners.length === 0 || blobs.releaseSome(tx, owners)
+  }
+
   async function carryOutMarks(tx: Queries, marks: readonly Mark[]) {
-    const gone = marks.filter((mark) => mark.gone === 1).map((mark) => mark.artifact_id)
-    if (gone.length > 0) {
-      await blobs.releaseAll(
-        tx,
-        gone.map((id) => `artifact:${id}` as const),
-      )
-      await forget(tx, gone)
-    }
+    const gone = goneOf(marks)
+    if (gone.length > 0) await forget(tx, gone)
     await store.carryOut(tx, marks)
   }
 
@@ -194,7 +196,9 @@ export function createTreeChanges({
     /** Carries out at once what is decided about an artifact: before its row, or one with its id, is written. */
     async settle(tx: Queries, artifactId: string): Promise<void> {
       const mark = await store.decidedMark(tx, artifactId)
-      if (mark) await carryOutMarks(tx, [mark])
+      if (!mark) return
+      while (!(await releaseSome(tx, [mark])));
+      await carryOutMarks(tx, [mark])
     },
 
     /** Called once at start: carries out what an earlier start decided, and takes back the rest. Nobody waits for it. */
@@ -217,6 +221,9 @@ export function createTreeChanges({
     },
   }
 }
+
+const goneOf = (marks: readonly Mark[]): string[] =>
+  marks.filter((mark) => mark.gone === 1).map((mark) => mark.artifact_id)
 
 const stopped = () =>
   new ChapkitError('unavailable', 'The service stops; send the request again after its next start')
