@@ -462,8 +462,9 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   await jobs.sweep()
   await idempotency.sweep()
   await blobs.sweep('all')
-  for (const hook of spec.onStartup) await hook(parts)
+  // Before anybody changes a tree, hooks included.
   await changes.resume()
+  for (const hook of spec.onStartup) await hook(parts)
   dispatcher.start()
   ticker?.start()
 

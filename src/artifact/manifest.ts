@@ -1,5 +1,5 @@
 import type { Blobs, StagedBlob } from '../blob/blobs.ts'
-import type { Queries } from '../db/tables.ts'
+import type { Database } from '../db/database.ts'
 import type { Manifest, ManifestEntry } from './schema.ts'
 import { layoutZip } from './zip.ts'
 
@@ -39,17 +39,58 @@ export function onTop(
   return [...base.filter(({ path }) => !hidden.has(path)), ...entries]
 }
 
+/** Blobs, and bytes of small ones, that one commit writes: everybody else waits for it. */
+const blobsPerCommit = 250
+const bytesPerCommit = 1024 * 1024
+
+export interface ManifestsDeps {
+  database: Pick<Database, 'write'>
+  blobs: Pick<Blobs, 'stage' | 'put' | 'keep'>
+}
+
+export type Manifests = ReturnType<typeof createManifests>
+
 /**
- * Names what a manifest is made of, in the write that names the manifest itself: it stays as long as the manifest does. A
- * workspace on top of it then refers to the manifest alone, however many files that has.
+ * Stores manifests and what they are made of, of any size, in commits of bounded size. A manifest refers to its files: they stay
+ * as long as it does, and whoever needs them refers to the manifest alone.
  */
-export function keepManifest(
-  blobs: Blobs,
-  tx: Queries,
-  manifest: string,
-  { keeps, refers }: { keeps: readonly StagedBlob[]; refers: readonly string[] },
-): Promise<void> {
-  return blobs.keep(tx, `manifest:${manifest}`, keeps, refers)
+export function createManifests({ database, blobs }: ManifestsDeps) {
+  return {
+    /** Takes files one after the other, and holds few of them in memory. */
+    batch() {
+      let staged: StagedBlob[] = []
+      let bytes = 0
+      const end = async () => {
+        const some = staged
+        staged = []
+        bytes = 0
+        if (some.length > 0) await database.write((tx) => blobs.put(tx, some), { durable: false })
+      }
+      return {
+        async add(blob: StagedBlob): Promise<void> {
+          staged.push(blob)
+          bytes += blob.inline?.byteLength ?? 0
+          if (staged.length >= blobsPerCommit || bytes >= bytesPerCommit) await end()
+        },
+        end,
+      }
+    },
+
+    /** Stores a manifest of files that are stored. The job keeps it until something else refers to it. */
+    async store(job: string, manifest: Uint8Array, files: Iterable<string>): Promise<StagedBlob> {
+      const staged = await blobs.stage(manifest)
+      // First the manifest itself: references of a manifest that is not there are removed.
+      await database.write((tx) => blobs.keep(tx, `job:${job}`, [staged]), { durable: false })
+      const hashes = [...new Set(files)]
+      for (let at = 0; at < hashes.length; at += blobsPerCommit) {
+        const some = hashes.slice(at, at + blobsPerCommit)
+        await database.write((tx) => blobs.keep(tx, `manifest:${staged.hash}`, [], some), {
+          durable: false,
+        })
+      }
+      return staged
+    },
+  }
 }
 
 /** Size of the zip that these files make. */

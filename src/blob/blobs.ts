@@ -19,6 +19,11 @@ export const inlineLimit = 64 * 1024
 const hashesPerStatement = 500
 /** No date is later, and its text sorts behind all others. */
 const lastTime = Date.UTC(9999, 11, 31)
+/** References that one commit removes where there may be many. */
+const refsPerStep = 2000
+/** Owners that are manifests, and what sorts behind all of them. */
+const manifestOwner = 'manifest:'
+const behindManifests = 'manifest;'
 /** Rows that a sweep looks at before everybody else has a turn. */
 const rowsPerStep = 2000
 
@@ -112,6 +117,17 @@ export function createBlobs({
     return { ...(await store.put(source, options)), inline: null }
   }
 
+  async function putRows(tx: Queries, staged: ReadonlyMap<string, StagedBlob>): Promise<void> {
+    const kept = [...staged.values()].map(({ hash, size, crc32: checksum, inline }) => ({
+      hash,
+      size,
+      crc32: checksum,
+      bytes: inline,
+    }))
+    for (const some of chunks(kept, hashesPerStatement))
+      await rows.keep(tx, some, toTimestamp(now()), toTimestamp(now() - renewAfterMs))
+  }
+
   /** The row of a blob that is about to be read, whole or `bytes` of it. */
   async function open(hash: string, bytes?: number) {
     const row = await find(hash)
@@ -133,18 +149,34 @@ export function createBlobs({
       if (last === undefined) return count
       const unreferenced = await rows.unreferenced(database.read, after, last)
       for (const hashes of chunks(unreferenced, hashesPerStatement)) {
-        const removed = await database.write(async (tx) => {
-          const gone = await rows.removeUnreferenced(tx, hashes, before)
-          const owners = gone.map(({ hash }) => `manifest:${hash}`)
-          if (owners.length > 0) await rows.releaseAll(tx, owners)
-          return gone
-        })
+        const removed = await database.write((tx) => rows.removeUnreferenced(tx, hashes, before))
         count += removed.length
         const inline = removed.filter(({ size }) => size <= inlineLimit)
         told('swept', inline.length, sum(inline.map(({ size }) => size)))
       }
       after = last
       await nextTurn()
+    }
+  }
+
+  /** Removes the references of manifests that are gone, and says how many there were. One that is stored again keeps its own. */
+  async function releaseManifests(): Promise<number> {
+    let count = 0
+    for (let owner: string | undefined = manifestOwner; ; ) {
+      owner = await rows.nextOwner(database.read, owner, behindManifests)
+      if (owner === undefined) return count
+      const manifest = owner
+      for (let released = refsPerStep; released === refsPerStep; ) {
+        if (await rows.exists(database.read, manifest.slice(manifestOwner.length))) break
+        released = await database.write(
+          async (tx) =>
+            (await rows.exists(tx, manifest.slice(manifestOwner.length)))
+              ? 0
+              : rows.releaseSome(tx, [manifest], refsPerStep),
+          { durable: false },
+        )
+        count += released
+      }
     }
   }
 
@@ -178,24 +210,21 @@ export function createBlobs({
           if (lost !== undefined) throw missing(lost)
         }
       }
-      if (fresh.size > 0) {
-        const kept = [...fresh.values()].map(({ hash, size, crc32: checksum, inline }) => ({
-          hash,
-          size,
-          crc32: checksum,
-          bytes: inline,
-        }))
-        for (const some of chunks(kept, hashesPerStatement))
-          await rows.keep(tx, some, toTimestamp(now()), toTimestamp(now() - renewAfterMs))
-      }
+      await putRows(tx, fresh)
       const hashes = [...fresh.keys(), ...others]
       for (const some of chunks(hashes, hashesPerStatement)) await rows.refer(tx, some, owner)
     },
 
+    /** Stores staged bytes that something will soon refer to: a sweep leaves them alone until they are old. */
+    async put(tx: Queries, staged: readonly StagedBlob[]): Promise<void> {
+      await putRows(tx, new Map(staged.map((blob) => [blob.hash, blob])))
+    },
+
     release: (tx: Queries, owner: BlobOwner) => rows.release(tx, owner),
 
-    /** The same for some owners at once: as many as a statement takes. */
-    releaseAll: (tx: Queries, owners: readonly BlobOwner[]) => rows.releaseAll(tx, owners),
+    /** The same for some owners at once, as many as a statement takes, for a bounded number of references; true when all are gone. */
+    releaseSome: async (tx: Queries, owners: readonly BlobOwner[]): Promise<boolean> =>
+      (await rows.releaseSome(tx, owners, refsPerStep)) < refsPerStep,
 
     async read(hash: string): Promise<Uint8Array> {
       const row = await open(hash)
@@ -228,7 +257,7 @@ export function createBlobs({
       return { bytes }
     },
 
-    has: (hash: string): Promise<boolean> => rows.exists(database.read, hash),
+    has: (hash: string, db: Queries = database.read): Promise<boolean> => rows.exists(db, hash),
 
     facts: async (hash: string) => {
       const { size, crc32: checksum } = await find(hash)
@@ -243,7 +272,7 @@ export function createBlobs({
       const before = age === 'all' ? lastTime : now() - age
       // Rows first: a crash in between leaves a file without a row, which the next sweep removes, never a row without bytes.
       // What a manifest is made of goes with it, in the next round.
-      while ((await sweepRows(toTimestamp(before))) > 0);
+      while ((await sweepRows(toTimestamp(before))) + (await releaseManifests()) > 0);
       const { blobs, bytes } = await sweepBlobs(store, {
         async isReferenced(hash) {
           // Files of a folder that is another service's by now are not this one's to judge.

@@ -49,6 +49,27 @@ export const blobStore = {
   releaseAll: (db: Queries, owners: readonly string[]) =>
     db.deleteFrom('blob_ref').where('owner', 'in', owners).execute(),
 
+  /** Removes some references of owners, at most `limit`, and says how many: fewer than that were the last. */
+  releaseSome: async (db: Queries, owners: readonly string[], limit: number): Promise<number> => {
+    const { rows } = await sql`
+      delete from blob_ref where (owner, hash) in (
+        select owner, hash from blob_ref where owner in (${sql.join(owners)}) limit ${limit}
+      ) returning 1
+    `.execute(db)
+    return rows.length
+  },
+
+  /** The next owner behind one, up to `last`; undefined when there is none. */
+  nextOwner: async (db: Queries, after: string, last: string): Promise<string | undefined> => {
+    const { owner } = await db
+      .selectFrom('blob_ref')
+      .select(({ fn }) => fn.min<string | null>('owner').as('owner'))
+      .where('owner', '>', after)
+      .where('owner', '<', last)
+      .executeTakeFirstOrThrow()
+    return owner ?? undefined
+  },
+
   exists: async (db: Queries, hash: string): Promise<boolean> =>
     (await db.selectFrom('blob').select('hash').where('hash', '=', hash).executeTakeFirst()) !==
     undefined,

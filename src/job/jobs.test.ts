@@ -508,10 +508,13 @@ describe('following', () => {
   test('gives the record at once, on every change, and ends with the job; no timer stays behind', async () => {
     const { submit, jobs, claim } = await open()
     const { id } = await submit()
-    const before = process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length
+    // Only timers that are set from here on count: others of this process come and go.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
     const follower = jobs.changes(id, 60_000, new AbortController().signal)
     const next = async () => (await follower.next()).value?.status
     expect(await next()).toBe('pending')
+    expect(vi.getTimerCount()).toBe(1)
     const running = next()
     const held = await claim()
     expect(await running).toBe('running')
@@ -519,8 +522,7 @@ describe('following', () => {
     await jobs.complete(held, async () => {})
     expect(await final).toBe('completed')
     expect(await follower.next()).toEqual({ value: undefined, done: true })
-    const after = process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length
-    expect(after).toBe(before)
+    expect(vi.getTimerCount()).toBe(0)
   })
 
   test('ends when the job is removed, and when the follower goes', async () => {

@@ -26,7 +26,6 @@ export const tasks = {
 export type Tasks = typeof tasks
 
 export interface Task {
-  id: number
   name: keyof Tasks
   input: unknown
 }
@@ -39,19 +38,19 @@ export interface ThreadError {
   isOurs: boolean
 }
 
-export type TaskResult = { id: number; output: unknown } | { id: number; error: ThreadError }
+export type TaskResult = { output: unknown } | { error: ThreadError }
 
 // On Linux this is the priority of the calling thread; elsewhere it would be that of the whole service.
 if (parentPort && process.platform === 'linux') setPriority(0, niceness)
 
-parentPort?.on('message', ({ id, name, input }: Task) => {
+parentPort?.on('message', ({ name, input }: Task) => {
   let result: TaskResult
   try {
-    result = { id, output: tasks[name](input as never) }
+    result = { output: tasks[name](input as never) }
   } catch (error) {
     const { message, code, path } = error as NodeJS.ErrnoException
     const isOurs = error instanceof FilesError
-    result = { id, error: { message, code, path, isOurs } }
+    result = { error: { message, code, path, isOurs } }
   }
   parentPort?.postMessage(result)
 })

@@ -91,7 +91,7 @@ export function projectRules(root: string): {
     enter(folder) {
       const added = readRules(root, folder, '.gitignore')
       if (added.length === 0) return
-      theirs.push(...added.map((rule) => below(folder, rule)))
+      for (const rule of added) theirs.push(below(folder, rule))
       rules = together()
     },
 

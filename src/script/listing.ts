@@ -109,7 +109,8 @@ export function listRun({
     try {
       return work()
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (isPassing(code)) throw error
       if (code !== 'ENOENT') skipped.push({ path, why: `cannot be read (${code})`, isLoss: true })
       return undefined
     }

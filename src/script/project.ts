@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
-import { keepManifest, manifestBytes } from '../artifact/manifest.ts'
+import { type Manifests, manifestBytes } from '../artifact/manifest.ts'
 import type { FileEntry, ManifestEntry } from '../artifact/schema.ts'
-import type { Blobs, StagedBlob } from '../blob/blobs.ts'
+import type { Blobs } from '../blob/blobs.ts'
 import { sha256 } from '../blob/blobs.ts'
 import type { Database } from '../db/database.ts'
 import { systemPath } from '../kernel/path.ts'
@@ -15,7 +15,8 @@ export interface ProjectDeps {
   /** Folders below the project that are the service's own. */
   except: readonly string[]
   worker: FilesWorker
-  blobs: Blobs
+  blobs: Pick<Blobs, 'stage' | 'keep' | 'has'>
+  manifests: Manifests
   database: Database
 }
 
@@ -31,28 +32,37 @@ export interface StoredProject {
 
 /** How often a project is looked at anew when it changes while it is copied. */
 const attempts = 5
-/** Bytes of small files that are written in one go, so that others come in between. */
-const bytesPerWrite = 1024 * 1024
 
 /** The files that a model is made of, kept once by content; what its author changes is there with the next training. */
-export function createProject({ root, except, worker, blobs, database }: ProjectDeps) {
+export function createProject({ root, except, worker, blobs, manifests, database }: ProjectDeps) {
   /** What is known of files that have not changed since. */
   let known = new Map<string, { stamp: string; entry: FileEntry }>()
   let stored: string | undefined
 
-  /** Stores the files under the name of a job, which keeps them until a training does. */
+  /** Whether the manifest that was stored last is still there; if so, the job keeps it from here on. */
+  async function keepStored(job: string): Promise<boolean> {
+    const hash = stored
+    if (hash === undefined) return false
+    return database.write(
+      async (tx) => {
+        if (!(await blobs.has(hash, tx))) return false
+        await blobs.keep(tx, `job:${job}`, [], [hash])
+        return true
+      },
+      { durable: false },
+    )
+  }
+
+  /** Stores the files and their manifest, which the job keeps until a training does. */
   async function store(listing: ProjectListing, job: string): Promise<StoredProject> {
+    // The sweep may have removed it with the last training that was made of it.
+    if (!(await keepStored(job))) {
+      known = new Map()
+      stored = undefined
+    }
     const entries: FileEntry[] = []
     const seen: typeof known = new Map()
-    let fresh: StagedBlob[] = []
-    let bytes = 0
-    const write = async () => {
-      const staged = fresh
-      fresh = []
-      bytes = 0
-      if (staged.length > 0)
-        await database.write((tx) => blobs.keep(tx, `job:${job}`, staged), { durable: false })
-    }
+    const batch = manifests.batch()
     for (const { path, mode, stamp } of listing.files) {
       const old = known.get(path)
       if (old?.stamp === stamp) {
@@ -67,21 +77,18 @@ export function createProject({ root, except, worker, blobs, database }: Project
       }
       seen.set(path, { stamp, entry })
       entries.push(entry)
-      fresh.push(staged)
-      bytes += staged.inline?.byteLength ?? 0
-      if (bytes >= bytesPerWrite) await write()
+      await batch.add(staged)
     }
-    await write()
+    await batch.end()
     const all = [...entries, ...listing.folders]
     const manifest = manifestBytes({ entries: all })
     const hash = sha256(manifest)
     if (hash !== stored) {
-      const staged = await blobs.stage(manifest)
-      const hashes = entries.map((entry) => entry.sha256)
-      await database.write(async (tx) => {
-        await keepManifest(blobs, tx, hash, { keeps: [], refers: hashes })
-        await blobs.keep(tx, `job:${job}`, [staged])
-      })
+      await manifests.store(
+        job,
+        manifest,
+        entries.map((entry) => entry.sha256),
+      )
     }
     known = seen
     stored = hash

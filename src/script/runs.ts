@@ -1,5 +1,5 @@
 import type { Artifacts } from '../artifact/artifacts.ts'
-import { keepManifest, readManifest } from '../artifact/manifest.ts'
+import { type Manifests, readManifest } from '../artifact/manifest.ts'
 import { frameMediaType, type ManifestEntry, workspaceMediaType } from '../artifact/schema.ts'
 import type { ArtifactRow } from '../artifact/store.ts'
 import type { Blobs, StagedBlob } from '../blob/blobs.ts'
@@ -35,6 +35,7 @@ export interface ScriptRunsDeps {
   worker: FilesWorker
   artifacts: Artifacts
   blobs: Blobs
+  manifests: Manifests
   surroundings: Surroundings
   covariates: readonly string[]
   version: string
@@ -74,9 +75,9 @@ interface Training {
 
 /** How train and predict jobs of a model made of commands are run: inputs as files, one process, the folder as the result. */
 export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; predict: JobHandler } {
-  const { scripts, root, project, folders, worker, artifacts, blobs, covariates } = deps
+  const { scripts, root, project, folders, worker, artifacts, blobs, manifests, covariates } = deps
   const { clocks, newId, version, onError } = deps
-  const workspaces = createWorkspaces({ blobs, worker })
+  const workspaces = createWorkspaces({ blobs, manifests, worker })
 
   const isAdapted = Object.keys(scripts.adapters).length > 0
 
@@ -185,7 +186,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         const early = unfinished(end)
         if (early) return early
         context.progress({ fraction: null, message: 'storing the workspace' })
-        const collect = workspaces.collector(folder, stored, known)
+        const collect = workspaces.collector({ job: claim.id, folder, base: stored, known })
         const workspace = await untilStored(collect, { context, onError })
         if (!workspace) return { status: 'aborted' }
         logSkipped(workspace, context)
@@ -217,7 +218,6 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     const id = claim.artifactId ?? newId()
     const shared = metadata({ configId, since, end, status })
     const along = async (tx: Queries) => {
-      await keepManifest(blobs, tx, workspace.staged.hash, workspace)
       await artifacts.insertMl(tx, {
         id,
         parentId: null,
@@ -289,7 +289,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         const early = unfinished(end)
         if (early) return early
         context.progress({ fraction: null, message: 'storing the prediction' })
-        const collect = workspaces.collector(folder, training, known)
+        const collect = workspaces.collector({ job: claim.id, folder, base: training, known })
         const store = async () => {
           const output = await readOutput(folder, end, payload.future)
           const frame = 'frame' in output ? await blobs.stage(output.frame) : null
@@ -357,7 +357,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     // A folder that is gone had no result of this run, whatever was read in its place.
     const isMade = frame !== null && 'frame' in output && workspace.gone === null
     const shared = metadata({ configId, since, end, status: isMade ? 'success' : 'failed' })
-    const parts = { content: content(workspace), keeps: workspace.keeps, refers: workspace.refers }
+    const parts = { content: content(workspace), keeps: [], refers: [] }
     const type = 'ml_prediction_workspace' as const
     if (!isMade) {
       // Without a prediction the folder takes its place, so that what happened can be seen.

@@ -1,4 +1,6 @@
 import { statSync } from 'node:fs'
+import { createManifests } from '../artifact/manifest.ts'
+import type { Blobs } from '../blob/blobs.ts'
 import { createCommands } from './commands.ts'
 import { createFilesWorker } from './files-worker.ts'
 import { createFolders } from './folders.ts'
@@ -8,7 +10,7 @@ import { createProject, type ProjectDeps } from './project.ts'
 import { createScriptRuns, type ScriptRunsDeps } from './runs.ts'
 
 export interface WorkshopDeps {
-  blobs: ProjectDeps['blobs']
+  blobs: Blobs
   database: ProjectDeps['database']
   /** Folder for the folders of runs; nobody else uses it. */
   scratch: string
@@ -24,7 +26,7 @@ export interface WorkshopDeps {
 
 type ModelDeps = Omit<
   ScriptRunsDeps,
-  'project' | 'folders' | 'worker' | 'blobs' | 'surroundings' | 'onError'
+  'project' | 'folders' | 'worker' | 'blobs' | 'manifests' | 'surroundings' | 'onError'
 >
 
 export type Workshop = ReturnType<typeof openWorkshop>
@@ -38,7 +40,9 @@ export function openWorkshop(deps: WorkshopDeps) {
   const background = createFilesWorker()
   const folders = createFolders({ root: scratch, worker, background, newId, onError })
   const except = [scratch, ...owned]
-  const projectAt = (root: string) => createProject({ root, except, worker, blobs, database })
+  const manifests = createManifests({ database, blobs })
+  const projectAt = (root: string) =>
+    createProject({ root, except, worker, blobs, manifests, database })
 
   return {
     /** Runs a model that is made of commands. Throws when there is no folder of scripts. */
@@ -46,7 +50,7 @@ export function openWorkshop(deps: WorkshopDeps) {
       assertFolder(model.root, 'The project of the model')
       const project = projectAt(model.root)
       return createScriptRuns({
-        ...{ ...model, blobs, surroundings, project, folders, worker, onError },
+        ...{ ...model, blobs, manifests, surroundings, project, folders, worker, onError },
       })
     },
 

@@ -16,7 +16,7 @@ import { buffer } from 'node:stream/consumers'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
-import { onTop } from '../artifact/manifest.ts'
+import { type Manifests, onTop } from '../artifact/manifest.ts'
 import type { Manifest, ManifestEntry } from '../artifact/schema.ts'
 import { layoutZip } from '../artifact/zip.ts'
 import { sha256 } from '../blob/blobs.ts'
@@ -24,7 +24,7 @@ import { pathFromBytes, pathToBytes, systemPath } from '../kernel/path.ts'
 import { remove } from './files.ts'
 import { tasks } from './files-thread.ts'
 import type { FoundFile } from './found.ts'
-import { createWorkspaces } from './workspace.ts'
+import { type Collected, createWorkspaces } from './workspace.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'chapkit-trees-'))
 afterAll(() => remove({ path: root }))
@@ -130,13 +130,22 @@ function openWorkspaces({ afterListing = (_folder: string) => {} } = {}) {
       return output
     },
   } as unknown as Parameters<typeof createWorkspaces>[0]['worker']
-  const workspaces = createWorkspaces({ blobs, worker })
+  const manifests: Manifests = {
+    batch: () => ({ add: async () => {}, end: async () => {} }),
+    store: (_job, manifest) => blobs.stage(manifest),
+  }
+  const workspaces = createWorkspaces({ blobs, manifests, worker })
   const manifestOf = (hash: string) =>
     JSON.parse(Buffer.from(stored.get(hash)!).toString()) as Manifest
   return { ...workspaces, worker, manifestOf }
 }
 
 const placedMap = (files: readonly FoundFile[]) => new Map(files.map((file) => [file.path, file]))
+const runIn = (
+  work: string,
+  base: Collected['base'],
+  placed: Collected['folder']['placed'] = new Map(),
+): Collected => ({ job: 'a', folder: { work, placed }, base, known: [] })
 let folders = 0
 const freshFolder = () => {
   const folder = join(root, String(folders++))
@@ -154,7 +163,7 @@ test(
         write(first, left)
         const leftFirst = read(first)
         const nothing = { hash: 'none', entries: [] }
-        const training = await collector({ work: first, placed: new Map() }, nothing, [])()
+        const training = await collector(runIn(first, nothing))()
         expect(training).toMatchObject({ gone: null, skipped: [] })
         const entries: ManifestEntry[] = manifestOf(training.staged.hash).entries
 
@@ -162,7 +171,7 @@ test(
         write(second, changed)
         const leftSecond = read(second)
         const base = { hash: training.staged.hash, entries }
-        const prediction = await collector({ work: second, placed }, base, [])()
+        const prediction = await collector(runIn(second, base, placed))()
         expect(prediction).toMatchObject({ gone: null, skipped: [] })
         await fill(worker, third, onTop(entries, manifestOf(prediction.staged.hash)))
         expect(read(third)).toEqual(leftSecond)
@@ -187,7 +196,7 @@ test('a file that cannot be read when its bytes are stored is a loss, and the re
   const [folder, again] = [freshFolder(), freshFolder()]
   for (const name of ['a', 'b', 'c']) writeFileSync(join(folder, name), name)
   const base = { hash: 'none', entries: [] }
-  const { skipped, staged } = await collector({ work: folder, placed: new Map() }, base, [])()
+  const { skipped, staged } = await collector(runIn(folder, base))()
   expect(skipped).toEqual([{ path: 'b', why: 'cannot be read (ENOENT)', isLoss: true }])
   await fill(worker, again, manifestOf(staged.hash).entries)
   expect(readdirSync(again)).toEqual(['a', 'c'])

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { chmod, constants, open } from 'node:fs/promises'
-import { manifestBytes, onTop, zipSize } from '../artifact/manifest.ts'
+import { type Manifests, manifestBytes, onTop, zipSize } from '../artifact/manifest.ts'
 import {
   type FileEntry,
   type FolderEntry,
@@ -34,13 +34,10 @@ export interface KnownFile {
 
 /** What a run leaves. */
 export interface Workspace {
-  /** Its manifest. */
+  /** Its manifest, which is stored and refers to all that it is made of. */
   staged: StagedBlob
   /** Size of it as a zip. */
   size: number
-  /** Further blobs that it is made of. */
-  keeps: StagedBlob[]
-  refers: string[]
   /** What became of the folder itself, where it is none any more; then the workspace is empty. */
   gone: string | null
   /** What is not in it. */
@@ -49,7 +46,18 @@ export interface Workspace {
 
 export interface WorkspaceDeps {
   blobs: Pick<Blobs, 'stage' | 'source'>
+  manifests: Manifests
   worker: Pick<FilesWorker, 'run'>
+}
+
+/** A run whose folder is to be stored. */
+export interface Collected {
+  /** The job that keeps what is stored, until an artifact does. */
+  job: string
+  folder: Pick<RunFolder, 'work' | 'placed'>
+  /** The workspace that it began with. */
+  base: { hash: string; entries: readonly ManifestEntry[] }
+  known: readonly KnownFile[]
 }
 
 /** Bytes that the folder of a run may hold when it ends. */
@@ -60,27 +68,34 @@ const lookups = 16
 export type Workspaces = ReturnType<typeof createWorkspaces>
 
 /** Stores the folders of runs, each as a layer on what it began with, and makes such folders again. */
-export function createWorkspaces({ blobs, worker }: WorkspaceDeps) {
-  async function stageChanged(
+export function createWorkspaces({ blobs, manifests, worker }: WorkspaceDeps) {
+  /** Stores the files that the run has made or changed. */
+  async function storeChanged(
     folder: Pick<RunFolder, 'work' | 'placed'>,
     base: ReadonlyMap<string, ManifestEntry>,
     known: readonly KnownFile[],
     listing: RunListing,
-  ): Promise<{ layer: KnownFile[]; lost: Skipped[] }> {
+  ): Promise<{ layer: FileEntry[]; lost: Skipped[] }> {
     const own = new Map(known.map((file) => [file.entry.path, file]))
-    const layer: KnownFile[] = []
+    const batch = manifests.batch()
+    const layer: FileEntry[] = []
     const lost: Skipped[] = []
+    const add = async ({ entry, staged }: KnownFile) => {
+      layer.push(entry)
+      if (staged) await batch.add(staged)
+    }
     for (const file of listing.files) {
       const isUntouched = folder.placed.get(file.path)?.stamp === file.stamp
       const knownFile = own.get(file.path)
       const before = base.get(file.path)
-      if (isUntouched && knownFile) layer.push(knownFile)
+      if (isUntouched && knownFile) await add(knownFile)
       else if (!isUntouched || !before || !isFileEntry(before)) {
         const staged = await stageFile(folder.work, file)
         if ('why' in staged) lost.push(staged)
-        else layer.push(staged)
+        else await add(staged)
       }
     }
+    await batch.end()
     return { layer, lost }
   }
 
@@ -96,28 +111,20 @@ export function createWorkspaces({ blobs, worker }: WorkspaceDeps) {
     }
   }
 
-  async function store(
-    folder: Pick<RunFolder, 'work' | 'placed'>,
-    base: { hash: string; entries: readonly ManifestEntry[] },
-    known: readonly KnownFile[],
-    listing: RunListing,
-  ): Promise<Workspace> {
+  async function store({ job, folder, base, known }: Collected, listing: RunListing) {
     const below = new Map(base.entries.map((entry) => [entry.path, entry]))
-    const { layer, lost } = await stageChanged(folder, below, known, listing)
+    const { layer, lost } = await storeChanged(folder, below, known, listing)
     const { folders, links, files } = listing
     const changed = [...folders, ...links].filter((entry) => !isSame(entry, below.get(entry.path)))
-    const entries = [...layer.map(({ entry }) => entry), ...changed]
+    const entries = [...layer, ...changed]
     const isLost = new Set(lost.map(({ path }) => path))
     const there = new Set([...files, ...folders, ...links].map(({ path }) => path))
     const without = [...below.keys()].filter((path) => !there.has(path) || isLost.has(path))
-    const staged = await blobs.stage(manifestBytes({ base: base.hash, without, entries }))
-    const keeps = layer.flatMap((file) => (file.staged ? [file.staged] : []))
-    const hashes = [base.hash, ...layer.map(({ entry }) => entry.sha256)]
+    const manifest = manifestBytes({ base: base.hash, without, entries })
+    const hashes = [base.hash, ...layer.map(({ sha256 }) => sha256)]
     return {
-      staged,
+      staged: await manifests.store(job, manifest, hashes),
       size: zipSize(onTop(base.entries, { without, entries })),
-      keeps,
-      refers: hashes.filter((hash) => !keeps.some((blob) => blob.hash === hash)),
       gone: listing.gone,
       skipped: [...listing.skipped, ...lost],
     }
@@ -128,15 +135,11 @@ export function createWorkspaces({ blobs, worker }: WorkspaceDeps) {
      * Answers a function that stores what a run has left, as a layer on what it began with. It may be called until it works; the
      * folder is listed once, as that gives back rights that a script has taken away, which are stored as they were.
      */
-    collector(
-      folder: Pick<RunFolder, 'work' | 'placed'>,
-      base: { hash: string; entries: readonly ManifestEntry[] },
-      known: readonly KnownFile[],
-    ): () => Promise<Workspace> {
+    collector(run: Collected): () => Promise<Workspace> {
       let listing: RunListing | undefined
       return async () => {
-        listing ??= await worker.run('listRun', { folder: folder.work, maximumBytes })
-        return store(folder, base, known, listing)
+        listing ??= await worker.run('listRun', { folder: run.folder.work, maximumBytes })
+        return store(run, listing)
       }
     },
 

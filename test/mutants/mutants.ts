@@ -625,8 +625,8 @@ export const mutants: Mutant[] = [
     name: 'decided-not-resumed',
     breaks: 'a deletion that was answered goes on after a crash',
     file: 'src/artifact/change/changes.ts',
-    text: '(decided === 1 ? carryOut(id) : takeBack(id))',
-    by: 'takeBack(id)',
+    text: 'isDecided: decided === 1',
+    by: 'isDecided: false',
     test: {
       file: 'test/e2e/deletion.test.ts',
       name: 'a deletion that was answered stays',

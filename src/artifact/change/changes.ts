@@ -1,12 +1,14 @@
 import type { Blobs } from '../../blob/blobs.ts'
 import type { Database } from '../../db/database.ts'
 import type { Queries } from '../../db/tables.ts'
+import { ChapkitError } from '../../errors.ts'
+import { pause } from '../../kernel/abort.ts'
 import { type ChildPosition, firstChild } from '../store.ts'
 import { childFate, type Mark, treeStore as store } from './store.ts'
 
 /** Artifacts that one commit of a change marks, or changes. It bounds how long everybody else waits for it. */
 const maximumRows = 250
-/** How long carrying out waits after the disk refused it, in milliseconds. */
+/** How long finishing waits after the disk refused it, in milliseconds. */
 const retryMs = 1000
 
 export interface TreeChangesDeps {
@@ -39,12 +41,21 @@ export interface TreeChange<Result> {
 
 export type TreeChanges = ReturnType<typeof createTreeChanges>
 
+/** A change whose marks are still there. */
+interface Unfinished {
+  id: string
+  /** Whether its marks are to be carried out; else they are taken back. */
+  isDecided: boolean
+}
+
 /**
  * Changes of trees of any size, in commits of bounded size, one change at a time.
  *
  * First every artifact that is concerned is marked, which nobody sees; a crash takes that back. Then one commit decides, and all
  * readers see the change whole. Then the marks are carried out; a crash only delays that to the next start. A change that is small
  * is one commit.
+ *
+ * An artifact has one mark at most, so no change begins while marks of an earlier one are there.
  */
 export function createTreeChanges({
   database,
@@ -55,9 +66,13 @@ export function createTreeChanges({
   rowsPerStep = maximumRows,
 }: TreeChangesDeps) {
   let last: Promise<unknown> = Promise.resolve()
+  /** Changes that are decided, or are to be taken back, the oldest first. */
+  const unfinished: Unfinished[] = []
+  let isFinishing = false
+  let finishing = Promise.resolve()
   const stop = new AbortController()
 
-  /** Runs after every change before it is carried out. */
+  /** Runs after what came before it. */
   function inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
     const turn = last.then(act)
     last = turn.catch(() => {})
@@ -81,6 +96,7 @@ export function createTreeChanges({
     })
     try {
       while (!decided) {
+        if (stop.signal.aborted) throw stopped()
         const isMarked = await database.write((tx) => walk.step(tx, levelBy), { durable: false })
         // Something may have come below what was marked, since the last look.
         if (isMarked)
@@ -89,45 +105,39 @@ export function createTreeChanges({
           )
       }
     } catch (error) {
-      await takeBack(id).catch((failed: unknown) => onError(failed, 'artifact.change.failed'))
+      finishLater({ id, isDecided: false })
       throw error
     }
-    if (!decided.isWhole) void inTurn(() => carryOut(id))
+    if (!decided.isWhole) finishLater({ id, isDecided: true })
     return decided.result
   }
 
   /** Carries out one commit's worth; true when nothing is left. */
   async function carryOutSome(tx: Queries, id: string): Promise<boolean> {
     const marks = await store.marks(tx, id, rowsPerStep)
+    // One artifact may refer to very many blobs.
+    if (!(await releaseSome(tx, marks))) return false
     await carryOutMarks(tx, marks)
     if (marks.length === rowsPerStep) return false
     await store.remove(tx, id)
     return true
   }
 
+  /** Removes references of the artifacts that are gone; true when none is left. */
+  async function releaseSome(tx: Queries, marks: readonly Mark[]): Promise<boolean> {
+    const owners = goneOf(marks).map((id) => `artifact:${id}` as const)
+    return owners.length === 0 || blobs.releaseSome(tx, owners)
+  }
+
   async function carryOutMarks(tx: Queries, marks: readonly Mark[]) {
-    const gone = marks.filter((mark) => mark.gone === 1).map((mark) => mark.artifact_id)
-    if (gone.length > 0) {
-      await blobs.releaseAll(
-        tx,
-        gone.map((id) => `artifact:${id}` as const),
-      )
-      await forget(tx, gone)
-    }
+    const gone = goneOf(marks)
+    if (gone.length > 0) await forget(tx, gone)
     await store.carryOut(tx, marks)
   }
 
-  /** What is decided is done, however long the disk refuses it. */
   async function carryOut(id: string): Promise<void> {
-    while (!stop.signal.aborted) {
-      try {
-        if (await database.write((tx) => carryOutSome(tx, id), { durable: false })) return
-      } catch (error) {
-        if (stop.signal.aborted) return
-        onError(error, 'artifact.change.failed')
-        await pause(retryMs, stop.signal)
-      }
-    }
+    for (let isWhole = false; !isWhole && !stop.signal.aborted; )
+      isWhole = await database.write((tx) => carryOutSome(tx, id), { durable: false })
   }
 
   async function takeBack(id: string): Promise<void> {
@@ -137,9 +147,43 @@ export function createTreeChanges({
     if (!stop.signal.aborted) await database.write((tx) => store.remove(tx, id), { durable: false })
   }
 
+  /** Removes all marks that are there. Rejects while the disk refuses it; what is left then is begun with the next time. */
+  async function finish(): Promise<void> {
+    for (let change = unfinished[0]; change && !stop.signal.aborted; change = unfinished[0]) {
+      const { id, isDecided } = change
+      await (isDecided ? carryOut(id) : takeBack(id))
+      if (!stop.signal.aborted) unfinished.shift()
+    }
+  }
+
+  function finishLater(...changes: readonly Unfinished[]): void {
+    unfinished.push(...changes)
+    if (!isFinishing) finishing = finishAtLast()
+  }
+
+  /** What is decided is done, however long the disk refuses it. */
+  async function finishAtLast(): Promise<void> {
+    isFinishing = true
+    while (unfinished.length > 0 && !stop.signal.aborted) {
+      try {
+        await inTurn(finish)
+      } catch (error) {
+        if (stop.signal.aborted) break
+        onError(error, 'artifact.change.failed')
+        await pause(retryMs, stop.signal)
+      }
+    }
+    isFinishing = false
+  }
+
   return {
     /** Makes a change. Resolves when every reader sees it; it has reached the disk then. */
-    make: <Result>(plan: TreeChange<Result>): Promise<Result> => inTurn(() => change(plan)),
+    make: <Result>(plan: TreeChange<Result>): Promise<Result> =>
+      inTurn(async () => {
+        await finish()
+        if (stop.signal.aborted) throw stopped()
+        return change(plan)
+      }),
 
     /** Runs something that must not come between the marks of a change. */
     apart: inTurn,
@@ -152,28 +196,37 @@ export function createTreeChanges({
     /** Carries out at once what is decided about an artifact: before its row, or one with its id, is written. */
     async settle(tx: Queries, artifactId: string): Promise<void> {
       const mark = await store.decidedMark(tx, artifactId)
-      if (mark) await carryOutMarks(tx, [mark])
+      if (!mark) return
+      while (!(await releaseSome(tx, [mark])));
+      await carryOutMarks(tx, [mark])
     },
 
     /** Called once at start: carries out what an earlier start decided, and takes back the rest. Nobody waits for it. */
     async resume(): Promise<void> {
-      for (const { id, decided } of await store.left(database.read)) {
-        void inTurn(() => (decided === 1 ? carryOut(id) : takeBack(id))).catch((error: unknown) =>
-          onError(error, 'artifact.change.failed'),
-        )
-      }
+      const left = await store.left(database.read)
+      finishLater(...left.map(({ id, decided }) => ({ id, isDecided: decided === 1 })))
     },
 
     /** Resolves when every change is carried out. */
-    idle: (): Promise<void> => inTurn(async () => {}),
+    async idle(): Promise<void> {
+      await inTurn(async () => {})
+      await finishing
+    },
 
     /** Ends after the commit under way; the next start goes on. */
     async close(): Promise<void> {
       stop.abort()
       await last
+      await finishing
     },
   }
 }
+
+const goneOf = (marks: readonly Mark[]): string[] =>
+  marks.filter((mark) => mark.gone === 1).map((mark) => mark.artifact_id)
+
+const stopped = () =>
+  new ChapkitError('unavailable', 'The service stops; send the request again after its next start')
 
 /** Finds what is below the first artifacts of a change, and marks it: some in each step. */
 function createWalk(
@@ -234,14 +287,4 @@ function createWalk(
       return false
     },
   }
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds)
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }
