@@ -27,6 +27,7 @@ import { createLinks } from './link/links.ts'
 import { linkRoutes } from './link/routes.ts'
 import { linkStore } from './link/store.ts'
 import { readCode } from './ml/code.ts'
+import { numericColumns } from './ml/covariates.ts'
 import { defaultOutOfBounds } from './ml/horizon.ts'
 import { MLServiceInfo, withProvenance } from './ml/info.ts'
 import { createIntakeQueue } from './ml/intake-queue.ts'
@@ -206,7 +207,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }
   const hosts = hasHosts(spec) ? openHosts(spec, programs, options, stopping.signal) : null
   const info = MLServiceInfo.safeParse(spec.info).data ?? null
-  const intake = createIntakeQueue({ numeric: info?.required_covariates ?? [] })
+  const intake = createIntakeQueue(info ?? undefined)
   if (spec.runner && info && spec.config) {
     const periods = await defaultOutOfBounds(spec.config.schema, info)
     if (periods !== null) {
@@ -263,7 +264,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
           root: projectOf(spec, spec.runner.scripts.project),
           ...{ artifacts, version, newId },
           clocks: { now, serviceTime },
-          covariates: info.required_covariates,
+          covariates: numericColumns(info),
           link: links.linkTrained,
         })
       : null
@@ -276,7 +277,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       blobs,
       hosts,
       code: spec.module === null ? [] : await readCode(spec.module),
-      covariates: info.required_covariates,
+      covariates: numericColumns(info),
       version,
       clocks: { now, serviceTime },
       newId,

@@ -5,6 +5,7 @@ import { parseCsvFile } from '../data/csv-file.ts'
 import { parsePeriod } from '../data/periods.ts'
 import type { FrameJson } from '../data/schema.ts'
 import { ChapkitError, type Issue } from '../errors.ts'
+import { numericColumns } from '../ml/covariates.ts'
 import { CommandError, exit } from './exit.ts'
 import { readInput } from './files.ts'
 
@@ -26,7 +27,7 @@ const optionWords: DialectWords = {
 
 /** What a service says of the columns and periods of its data. */
 export interface ServedData {
-  info: Pick<Info, 'required_covariates' | 'period_type'>
+  info: Pick<Info, 'required_covariates' | 'target' | 'period_type'>
   /** Covariates of the config: they hold numbers, too. */
   covariates: readonly string[]
 }
@@ -47,7 +48,7 @@ export async function readCsvFile(
   let frame: FrameJson
   try {
     frame = parseCsvFile(bytes, {
-      numeric: new Set([...(info.required_covariates ?? []), ...covariates]),
+      numeric: new Set([...numericColumns(info), ...covariates]),
       required: info.required_covariates ?? [],
       dialect: readDialect(options, info.period_type ?? 'any'),
       words: optionWords,

@@ -1,6 +1,8 @@
 import { ChapkitError } from '../errors.ts'
 import { createThread } from '../thread/caller.ts'
 import { ownBytes } from '../thread/hand-over.ts'
+import { numericColumns } from './covariates.ts'
+import type { MLServiceInfo } from './info.ts'
 import { type Intake, type IntakeRequest, type TakenFrame, takeIn } from './intake.ts'
 import type { IntakeTasks } from './intake-thread.ts'
 
@@ -10,7 +12,10 @@ const threadAbove = 64 * 1024
 const memoryLimit = 2048 * 2 ** 20
 
 /** A request body as it came. */
-type BodyRequest = DistributiveOmit<Exclude<IntakeRequest, { form: 'frame' }>, 'numeric'>
+type BodyRequest = DistributiveOmit<
+  Exclude<IntakeRequest, { form: 'frame' }>,
+  'numeric' | 'required'
+>
 
 type DistributiveOmit<Union, Key extends PropertyKey> = Union extends unknown
   ? Omit<Union, Key>
@@ -20,9 +25,11 @@ export type IntakeQueue = ReturnType<typeof createIntakeQueue>
 
 /**
  * Reads request bodies: small ones here and now, large ones in one thread that starts with the first of
- * them. `numeric` are the columns that hold numbers besides the agreed ones.
+ * them. Of the service, `required_covariates` and `target` are columns that hold numbers besides the agreed ones.
  */
-export function createIntakeQueue({ numeric = [] }: { numeric?: readonly string[] } = {}) {
+export function createIntakeQueue(info?: Pick<MLServiceInfo, 'required_covariates' | 'target'>) {
+  const required = info?.required_covariates ?? []
+  const numeric = info ? numericColumns(info) : []
   const thread = createThread<IntakeTasks>({
     program: new URL('./intake-thread', import.meta.url),
     name: 'data that comes in',
@@ -46,7 +53,9 @@ export function createIntakeQueue({ numeric = [] }: { numeric?: readonly string[
      * more.
      */
     take: (request: BodyRequest): Promise<Intake> =>
-      take({ ...request, numeric }) as Promise<Intake>,
+      take(
+        request.form === 'csv' ? { ...request, numeric, required } : { ...request, numeric },
+      ) as Promise<Intake>,
 
     /** A frame of which `columns` hold numbers, too. Throws 422 with the cells that are none. */
     agree: (

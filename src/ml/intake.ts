@@ -54,7 +54,10 @@ export interface PredictIntake {
 
 export type Intake = TrainIntake | PredictIntake
 
-/** What is to be taken in, as it came. `numeric` are the covariates of the service: columns that hold numbers. */
+/**
+ * What is to be taken in, as it came. `numeric` are the columns that hold numbers besides the agreed ones, `required` those that a
+ * file must have.
+ */
 export type IntakeRequest =
   | {
       form: 'json'
@@ -68,6 +71,7 @@ export type IntakeRequest =
       periods: number | null
       body: Uint8Array
       numeric: readonly string[]
+      required: readonly string[]
       dialect: DialectOptions
       periodType: PeriodType
     }
@@ -98,11 +102,11 @@ const queryWords: DialectWords = {
 }
 
 function takeCsv(request: Extract<IntakeRequest, { form: 'csv' }>): TrainIntake {
-  const { configId, periods, body, numeric, dialect, periodType } = request
+  const { configId, periods, body, numeric, required, dialect, periodType } = request
   const read = readDialect(dialect, periodType)
   const frame = parseCsvFile(body, {
     numeric: new Set(numeric),
-    required: numeric,
+    required,
     dialect: read,
     words: queryWords,
   })

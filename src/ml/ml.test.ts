@@ -26,6 +26,37 @@ async function start() {
   return { service, configId: config.json.id as string, checking: checking.promise, goOn }
 }
 
+test('the column that a service forecasts holds numbers under every name', async () => {
+  const seen: unknown[] = []
+  const runner = new FunctionalModelRunner({
+    onTrain: ({ data: frame }) => seen.push(frame.toRecords().map(({ cases }) => cases)),
+    onPredict: ({ future }) => future.derive('sample_0', () => 0),
+  })
+  const info = { id: 'a', display_name: 'A', period_type: 'monthly', target: 'cases' } as const
+  await using test = await createTestService(new MLServiceBuilder({ info, runner }).build())
+  const { json: config } = await test.request('POST', '/api/v1/configs', { name: 'a', data: {} })
+  const columns = ['time_period', 'location', 'cases']
+  const train = (...cases: unknown[]) => ({
+    config_id: config.id,
+    data: { columns, data: cases.map((each, at) => [`2020-0${at + 1}`, 'a', each]) },
+  })
+  const wait = { prefer: 'wait=30' }
+
+  await test.request('POST', '/api/v1/ml/$train', train('12', 3, null), wait)
+  expect(seen).toEqual([[12, 3, null]])
+  const refused = await test.request('POST', '/api/v1/ml/$train', train('12', '<5'))
+  expect(refused).toMatchObject({ status: 422, json: { detail: expect.stringContaining('"<5"') } })
+  const send = (csv: string) =>
+    test.request('POST', `/api/v1/ml/$train?config_id=${config.id}`, csv, {
+      'content-type': 'text/csv',
+    })
+  const file = await send('time_period,location,cases\n2020-01,a,nan\n')
+  expect(file).toMatchObject({ status: 422, json: { detail: expect.stringContaining('`cases`') } })
+  // A file without it is a matter of the model, as one without disease_cases is.
+  const without = await send('time_period,location\n2020-01,a\n')
+  expect(without.status).toBe(202)
+})
+
 test('a training whose config is deleted while it is checked is refused, and leaves no job', async () => {
   const { service, configId, checking, goOn } = await start()
   await using test = service
