@@ -109,14 +109,15 @@ export function unpackRequest(packed: RunRequest, attachment: Uint8Array): RunRe
 }
 
 function mapSources(request: RunRequest, map: (source: BytesSource) => BytesSource): RunRequest {
+  if (request.kind === 'task') return request
+  const geo = request.geo && map(request.geo)
   switch (request.kind) {
-    case 'task':
-      return request
     case 'train':
-      return { ...request, frames: { data: map(request.frames.data) } }
+      return { ...request, geo, frames: { data: map(request.frames.data) } }
     case 'predict':
       return {
         ...request,
+        geo,
         frames: {
           historic: map(request.frames.historic),
           future: map(request.frames.future),
