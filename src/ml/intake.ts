@@ -7,6 +7,7 @@ import type { PeriodType } from '../data/date-format.ts'
 import { canonicalFrameText, checkFrame } from '../data/frame-json.ts'
 import { checkGeoJson } from '../data/geojson.ts'
 import type { FrameJson } from '../data/schema.ts'
+import { widthError } from '../data/width.ts'
 import { type Issue, validationError } from '../errors.ts'
 import { isUlid } from '../kernel/id.ts'
 import { parseJson } from '../kernel/json.ts'
@@ -192,6 +193,11 @@ function takeFrame(
   const checked = checkFrame(fields[name], ['body', name])
   if ('issues' in checked) {
     issues.push(...checked.issues)
+    return null
+  }
+  const msg = widthError(checked.frame.columns)
+  if (msg !== null) {
+    issues.push({ loc: ['body', name, 'columns'], msg, type: 'too_large' })
     return null
   }
   issues.push(...agreeRows(checked.frame, ['body', name], numeric))
