@@ -16,6 +16,7 @@ export const errorCatalogue = {
   'uri-too-long': { status: 414, title: 'URI Too Long' },
   'unsupported-media-type': { status: 415, title: 'Unsupported Media Type' },
   'range-not-satisfiable': { status: 416, title: 'Range Not Satisfiable' },
+  'expectation-failed': { status: 417, title: 'Expectation Failed' },
   'misdirected-request': { status: 421, title: 'Misdirected Request' },
   'validation-failed': { status: 422, title: 'Validation Failed' },
   'idempotency-mismatch': { status: 422, title: 'Idempotency Key Reused' },

@@ -301,7 +301,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       ...{ spec: spec.tasks, artifacts, hosts, random: platform.random },
       commands: workshop.commands(spec.tasks.project),
       serve: taskParts.createServe({
-        ...{ artifacts, jobs, ml, intake, onError },
+        ...{ artifacts, jobs, ml, intake, artifactIntake, onError },
         configs: spec.config ? configs : null,
       }),
       redact: redactor(spec.module),

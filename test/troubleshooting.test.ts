@@ -456,7 +456,7 @@ test.skipIf(!mayMount)('says what the page quotes: 507: no space', async () => {
     const response = await fetch(`${url}/api/v1/configs`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ name: 'a'.repeat(50_000), data: {} }),
+      body: JSON.stringify({ name: 'a', data: { note: 'a'.repeat(50_000) } }),
     })
     const answer = (await response.json()) as { detail: string }
     if (response.status === 507) detail = answer.detail

@@ -28,7 +28,7 @@ export const ConfigIn = z.object({
     .optional()
     .meta({ description: 'ULID chosen by the client' }),
   tags: Tags.optional(),
-  name: z.string(),
+  name: z.string().max(1000),
   data: z.record(z.string(), z.unknown()),
 })
 export type ConfigIn = z.infer<typeof ConfigIn>

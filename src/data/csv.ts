@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { type Issue, validationError } from '../errors.ts'
 import { isKept } from '../kernel/decimal.ts'
-import { show } from '../kernel/show.ts'
+import { show, showNames } from '../kernel/show.ts'
 import {
   type Agreed,
   agreedCell,
@@ -16,6 +16,7 @@ import {
 import { type CsvDialect, type DialectWords, plainDialect } from './csv-dialect.ts'
 import { scanCsv } from './csv-scan.ts'
 import { type Cell, type CellColumns, type FieldType, type FrameJson, toRows } from './schema.ts'
+import { widthError } from './width.ts'
 
 export interface CsvOptions {
   /**
@@ -33,7 +34,7 @@ export interface CsvFileOptions extends CsvOptions {
   dialect?: CsvDialect
   /** Names of the options of a dialect, for messages. */
   words?: DialectWords
-  /** Refuses rows without location or period. */
+  /** Refuses rows without location or period, and more columns than a request may have. */
   keys?: 'filled'
   /** Columns that have to be there. */
   required?: readonly string[]
@@ -65,6 +66,7 @@ export function parseCsv(text: string, options: CsvFileOptions = {}): FrameJson 
 export function readCsv(text: string, options: CsvFileOptions = {}): CellColumns {
   const { dialect = plainDialect, numeric, words, keys } = options
   const { header, columns, lines } = scanCsv(text, dialect.delimiter)
+  if (keys === 'filled') assertWidth(header)
   const names = renamed(header, dialect.names)
   const required = [...(options.required ?? [])]
   if (dialect.readDate !== null) required.unshift('time_period')
@@ -125,21 +127,27 @@ function renamed(header: string[], names: CsvDialect['names']): string[] {
   if (names.size === 0) return header
   for (const from of names.keys()) {
     if (header.includes(from)) continue
-    const msg = `Expected a column ${show(from)} to rename, got ${header.map(show).join(', ')}`
+    const msg = `Expected a column ${show(from)} to rename, got ${showNames(header)}`
     throw validationError([{ loc: ['body', 1], msg, type: 'missing_column' }])
   }
   const renamed = header.map((name) => names.get(name) ?? name)
-  const twice = renamed.find((name, at) => renamed.indexOf(name) < at)
+  const seen = new Set<string>()
+  const twice = renamed.find((name) => seen.size === seen.add(name).size)
   if (twice === undefined) return renamed
   const msg = `Expected each column once after renaming, got ${show(twice)} again`
   throw validationError([{ loc: ['body', 1], msg, type: 'duplicate_column' }])
+}
+
+function assertWidth(header: readonly string[]): void {
+  const msg = widthError(header)
+  if (msg !== null) throw validationError([{ loc: ['body', 1], msg, type: 'too_large' }])
 }
 
 function assertColumns(names: readonly string[], { required = [], words }: CsvFileOptions): void {
   const missing = required.filter((name) => !names.includes(name))
   if (missing.length === 0) return
   const help = words ? `; ${words.map('NAME', missing[0]!)} renames a column` : ''
-  const msg = `Expected ${missing.map((name) => `\`${name}\``).join(', ')} among the columns, got ${names.map(show).join(', ')}${help}`
+  const msg = `Expected ${missing.map((name) => `\`${name}\``).join(', ')} among the columns, got ${showNames(names)}${help}`
   throw validationError([{ loc: ['body', 1], msg, type: 'missing_column' }])
 }
 

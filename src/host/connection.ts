@@ -8,8 +8,8 @@ import { kindsToHost, limitsFromHost, packRequest, type ToHost } from './protoco
 const sliceMs = 4
 
 export interface ConnectionOptions {
-  /** Most bytes of the result that is waited for; null while none is. */
-  resultLimit: () => number | null
+  /** What the answer that is waited for may be at most; undefined while none is. */
+  answerLimit: () => FrameLimit | undefined
   onMessage: (message: FromHost) => void
   /** Once: something came that is not of the protocol. Nothing is read after it. */
   onViolation: (what: string) => void
@@ -25,7 +25,7 @@ export function connectToHost(socket: Socket | null | undefined, options: Connec
   let isHurried = false
   let spentMs = 0
   const read = createFrameReader(limitOf, (frame) => {
-    if (!isBroken) options.onMessage(readFromHost(frame))
+    if (!isBroken) options.onMessage(readFromHost(frame, limitOf(frame.kind)?.values))
   })
 
   socket?.on('data', (chunk: Buffer) => {
@@ -77,9 +77,7 @@ export function connectToHost(socket: Socket | null | undefined, options: Connec
   function limitOf(kind: number): FrameLimit | undefined {
     const type = typeOfKind(kind)
     if (type === undefined) return undefined
-    if (type !== 'answer') return limitsFromHost[type]
-    const attachment = options.resultLimit()
-    return attachment === null ? undefined : { json: limitsFromHost.answer.json, attachment }
+    return type === 'answer' ? options.answerLimit() : limitsFromHost[type]
   }
 }
 

@@ -83,11 +83,11 @@ async function train(
   request: TrainRequest,
   options: RunOptions,
 ): Promise<RawResult> {
-  const data = await readFrame(request.frames.data)
+  const [data, geo] = await Promise.all([readFrame(request.frames.data), readGeo(request.geo)])
   const metrics: Record<string, number> = {}
 
   const model = await runner.train({
-    ...createContext(request, options, metrics),
+    ...createContext(request, geo, options, metrics),
     data: DataFrame.fromJson(data),
   })
   if (model === undefined) {
@@ -108,15 +108,16 @@ async function predict(
   request: PredictRequest,
   options: RunOptions,
 ): Promise<RawResult> {
-  const [historic, future, model] = await Promise.all([
+  const [historic, future, geo, model] = await Promise.all([
     readFrame(request.frames.historic),
     readFrame(request.frames.future),
+    readGeo(request.geo),
     models.get(request.model.key, () => loadModel(runner, request.model.source)),
   ])
   const metrics: Record<string, number> = {}
 
   const returned: unknown = await runner.predict({
-    ...createContext(request, options, metrics),
+    ...createContext(request, geo, options, metrics),
     model,
     historic: DataFrame.fromJson(historic),
     future: DataFrame.fromJson(future),
@@ -130,10 +131,16 @@ async function predict(
   }
 }
 
-async function readFrame(source: BytesSource): Promise<FrameJson> {
+const readFrame = (source: BytesSource): Promise<FrameJson> => readJson(source)
+
+async function readGeo(source: BytesSource | null): Promise<FeatureCollection | null> {
+  return source && readJson(source)
+}
+
+async function readJson<Value>(source: BytesSource): Promise<Value> {
   const bytes = await readBytes(source)
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
-  return JSON.parse(text) as FrameJson
+  return JSON.parse(text) as Value
 }
 
 async function loadModel(runner: ValueRunner, source: BytesSource): Promise<LoadedModel> {
@@ -149,6 +156,7 @@ async function readBytes(source: BytesSource): Promise<Uint8Array> {
 /** What the model is given besides its data; what it reports is checked before it goes anywhere. */
 function createContext(
   request: TrainRequest | PredictRequest,
+  geo: FeatureCollection | null,
   { signal, events }: RunOptions,
   reported: Record<string, number>,
 ): RunContext<unknown> {
@@ -156,7 +164,7 @@ function createContext(
   let count = 0
   return {
     config: request.config,
-    geo: request.geo as FeatureCollection | null,
+    geo,
     signal,
     log,
     progress,

@@ -16,10 +16,13 @@
 const magic = 0xc6b7
 const headerBytes = 16
 
-/** What one kind of message may be at most, in bytes. */
+/** What one kind of message may be at most. */
 export interface FrameLimit {
+  /** Bytes of JSON, and beside it. */
   json: number
   attachment: number
+  /** Elements and members in the JSON. @default as many as its bytes can hold */
+  values?: number
 }
 
 export interface Frame {

@@ -23,9 +23,15 @@ import {
 const RunId = z.int().positive()
 const ErrorText = z.string().max(longestError)
 const Traceback = z.string().max(longestTraceback).nullable()
-const Metrics = z
-  .record(z.string().max(longestMetric), z.number())
-  .refine((values) => Object.keys(values).length <= mostMetrics, 'too many metrics')
+/** Not a record of the library, which takes microseconds for each key. */
+const Metrics = z.custom<Record<string, number>>((value) => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const metrics = Object.entries(value)
+  return (
+    metrics.length <= mostMetrics &&
+    metrics.every(([name, each]) => name.length <= longestMetric && Number.isFinite(each))
+  )
+}, `expected at most ${mostMetrics} finite numbers with names of ${longestMetric} characters`)
 
 const TaskError = z.strictObject({
   type: z.string().max(longestLine),
@@ -114,10 +120,14 @@ export function typeOfKind(kind: number): FromHostType | undefined {
 /** Deeper than data of a user in a message lies. */
 const wrapping = 8
 
-export function readFromHost({ kind, json, attachment }: Frame): FromHost {
+/** What a frame says. `mostValues` are the elements and members that its JSON may have. */
+export function readFromHost(
+  { kind, json, attachment }: Frame,
+  mostValues = Number.POSITIVE_INFINITY,
+): FromHost {
   const type = types.get(kind)
   if (type === undefined) throw new ProtocolError(`a message of an unknown kind (${kind})`)
-  const message = parse(type, json)
+  const message = parse(type, json, mostValues)
   const read = schemas[type].safeParse(message)
   if (read.success) {
     const said = { type, ...read.data } as HostMessage
@@ -153,8 +163,8 @@ function withBytes({ ...outcome }: z.infer<typeof Outcome>, attachment: Buffer):
   return outcome as RawOutcome
 }
 
-function parse(type: string, json: Buffer): unknown {
-  assertShallow(type, json)
+function parse(type: string, json: Buffer, mostValues: number): unknown {
+  assertModest(type, json, mostValues)
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json))
   } catch {
@@ -162,9 +172,10 @@ function parse(type: string, json: Buffer): unknown {
   }
 }
 
-/** Before JSON.parse: megabytes of opening brackets would hold it for seconds, and gigabytes. */
-function assertShallow(type: string, json: Buffer): void {
+/** Before JSON.parse: megabytes of opening brackets, or of members, would hold it for seconds, and gigabytes. */
+function assertModest(type: string, json: Buffer, mostValues: number): void {
   let depth = 0
+  let values = 0
   let isText = false
   for (let at = 0; at < json.length; at++) {
     const byte = json[at]
@@ -172,7 +183,10 @@ function assertShallow(type: string, json: Buffer): void {
       if (byte === 92) at++
       else if (byte === 34) isText = false
     } else if (byte === 34) isText = true
-    else if (byte === 91 || byte === 123) {
+    else if (byte === 44) {
+      if (++values > mostValues)
+        throw new ProtocolError(`a message \`${type}\` with more than ${mostValues} values`)
+    } else if (byte === 91 || byte === 123) {
       if (++depth > maximumDepth + wrapping)
         throw new ProtocolError(`a message \`${type}\` with more than ${maximumDepth} levels`)
     } else if (byte === 93 || byte === 125) depth--

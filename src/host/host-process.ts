@@ -15,7 +15,14 @@ import { connectToHost } from './connection.ts'
 import type { RawOutcome } from './execute.ts'
 import { ProtocolError } from './frames.ts'
 import type { FromHost } from './from-host.ts'
-import { channelFd, type HostParameters, heartbeatFd, largestResult, tooLarge } from './protocol.ts'
+import {
+  channelFd,
+  type HostParameters,
+  heartbeatFd,
+  largestResult,
+  limitOfAnswer,
+  tooLarge,
+} from './protocol.ts'
 
 /*
  * One model host, seen from the service: a process with a group of its own, so that what a model starts ends with it.
@@ -118,10 +125,10 @@ export function startHostProcess(options: HostProcessOptions) {
   let killTimer: NodeJS.Timeout | undefined
 
   const connection = connectToHost(child.stdio?.[channelFd] as Socket | null | undefined, {
-    resultLimit: () => {
-      if (!active || active.answer) return null
-      return active.kind === 'task' ? 0 : Math.min(largestResult, options.memoryLimit)
-    },
+    answerLimit: () =>
+      active && !active.answer
+        ? limitOfAnswer(active.kind, Math.min(largestResult, options.memoryLimit))
+        : undefined,
     onMessage,
     onViolation(what) {
       violation ??= `The model host sent ${what}. Only the model's own program can have written that to the channel between them; it may use neither file descriptor ${channelFd} nor ${heartbeatFd}`

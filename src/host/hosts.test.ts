@@ -22,6 +22,7 @@ import {
   type RunRequest,
   type TrainResult,
 } from './hosts.ts'
+import { packRequest } from './protocol.ts'
 
 const fixture = (name: string) => new URL(`./fixtures/${name}.ts`, import.meta.url).href
 const code = (source: string) => `data:text/javascript,${encodeURIComponent(source)}`
@@ -301,6 +302,22 @@ describe('what a model does wrong is said', () => {
     const { frame } = await predicted(start(hosts, predictRequest(model)).outcome)
     expect(JSON.parse(new TextDecoder().decode(frame)).data[0][2]).toBe(4)
   })
+})
+
+test('the map of a run goes to the host in bytes that only the host parses', async () => {
+  const map = { type: 'FeatureCollection', features: [], name: 'x'.repeat(10_000) }
+  const request = { ...trainRequest({ do: 'map' }), geo: json(map) } as RunRequest
+  const { packed, attachments } = packRequest(request)
+  expect(JSON.stringify(packed).length).toBeLessThan(1000)
+  expect(attachments).toHaveLength(2)
+
+  const path = temporaryFile('map.json')
+  writeFileSync(path, JSON.stringify(map))
+  const hosts = startHosts('behaviour')
+  for (const geo of [json(map), { path }]) {
+    const { model } = await trained(start(hosts, { ...request, geo } as RunRequest).outcome)
+    expect(decodeModel(model)).toEqual({ map })
+  }
 })
 
 describe('a module that cannot be loaded fails the run with its error', () => {

@@ -57,8 +57,10 @@ export const longestLine = 8 * kibibyte + 1
 /** Names of metrics: how many, and how long one is. A host leaves the others out. */
 export const mostMetrics = 10_000
 export const longestMetric = 200
-/** Bytes of JSON that a function may hand over with a call. */
-export const largestCall = 16 * mebibyte
+/** Bytes of JSON that a function may return: lists of artifacts have it in them. */
+export const largestTaskResult = mebibyte
+/** Bytes of JSON that a function may hand over with a call: the service parses them between two requests. */
+export const largestCall = mebibyte
 /** Bytes of the body of a call of {@link bodyMethods}. */
 export const largestBody = 64 * mebibyte
 /** Calls of a run, and their bytes, that may be unanswered at the same time. */
@@ -68,20 +70,30 @@ export const mostCallBytes = 128 * mebibyte
 export const largestResult = 2 ** 31
 
 /** Methods whose one argument is the body of a request: it travels as bytes, and only a thread reads it. */
-export const bodyMethods: ReadonlySet<string> = new Set(['ml.train', 'ml.predict', 'ml.validate'])
+export const bodyMethods: ReadonlySet<string> = new Set([
+  ...['artifacts.create', 'ml.train', 'ml.predict', 'ml.validate'],
+])
 
 /** A character takes up to six bytes in JSON. */
 const text = (characters: number) => 6 * characters + kibibyte
 
-/** What each kind of message from a host may be at most. */
-export const limitsFromHost: Readonly<Record<FromHostType, FrameLimit>> = {
+/** Elements and members of a message that has metrics, and little else. */
+const metricValues = mostMetrics + 200
+
+/** What each kind of message from a host may be at most; an answer is limited by what was asked. */
+export const limitsFromHost: Readonly<Record<Exclude<FromHostType, 'answer'>, FrameLimit>> = {
   ready: { json: kibibyte, attachment: 0 },
   unfit: { json: text(longestError + longestTraceback), attachment: 0 },
   log: { json: text(longestLine), attachment: 0 },
   progress: { json: text(longestLine), attachment: 0 },
-  metrics: { json: 4 * mebibyte, attachment: 0 },
-  call: { json: largestCall, attachment: largestBody },
-  answer: { json: 8 * mebibyte, attachment: largestResult },
+  metrics: { json: 4 * mebibyte, attachment: 0, values: metricValues },
+  call: { json: largestCall + kibibyte, attachment: largestBody },
+}
+
+/** What the answer of a run may be at most: of a model with a result of so many bytes, or of a task. */
+export function limitOfAnswer(kind: RunRequest['kind'], result: number): FrameLimit {
+  if (kind !== 'task') return { json: 4 * mebibyte, attachment: result, values: metricValues }
+  return { json: largestTaskResult + text(longestError + longestTraceback), attachment: 0 }
 }
 
 /** Where the bytes of a source lie in the attachment. */
@@ -109,14 +121,15 @@ export function unpackRequest(packed: RunRequest, attachment: Uint8Array): RunRe
 }
 
 function mapSources(request: RunRequest, map: (source: BytesSource) => BytesSource): RunRequest {
+  if (request.kind === 'task') return request
+  const geo = request.geo && map(request.geo)
   switch (request.kind) {
-    case 'task':
-      return request
     case 'train':
-      return { ...request, frames: { data: map(request.frames.data) } }
+      return { ...request, geo, frames: { data: map(request.frames.data) } }
     case 'predict':
       return {
         ...request,
+        geo,
         frames: {
           historic: map(request.frames.historic),
           future: map(request.frames.future),

@@ -3,6 +3,7 @@ import type { RunOptions, TaskError, TaskRequest, TaskResult } from '../ml/run.t
 import type { TaskDefinition } from '../task/define.ts'
 import { NotPlain, toPlain } from '../task/plain.ts'
 import { createRemote } from '../task/remote.ts'
+import { largestTaskResult } from './protocol.ts'
 import { createReports } from './reports.ts'
 
 /** The task functions of a service file, by name. */
@@ -38,7 +39,11 @@ export async function runTask(
       signal,
       attempt,
     })
-    return { kind: 'task', value: toPlain(value ?? null, 'result'), error: null }
+    const result = toPlain(value ?? null, 'result')
+    const size = Buffer.byteLength(JSON.stringify(result))
+    if (size <= largestTaskResult) return { kind: 'task', value: result, error: null }
+    const message = `Expected a result of at most ${largestTaskResult} bytes of JSON, got ${size}; store it with artifacts.create and return its id`
+    return fail({ type: 'ResultTooLarge', message, traceback: null, mayRetry: false })
   } catch (thrown) {
     return fail(toTaskError(thrown))
   }

@@ -14,3 +14,12 @@ export function show(value: unknown): string {
     value.length <= 4 && value.every((each) => typeof each !== 'object' || each === null)
   return isShort ? `[${value.map(show).join(', ')}]` : `an array of ${value.length}`
 }
+
+/** Names that a message lists. */
+const listed = 20
+
+/** Names as they may stand in a message: the first ones, and how many more there are. */
+export function showNames(names: readonly string[]): string {
+  const more = names.length > listed ? ` and ${names.length - listed} more` : ''
+  return `${names.slice(0, listed).map(show).join(', ')}${more}`
+}

@@ -155,3 +155,12 @@ test('twenty thousand rows are compared without a look at every pair', () => {
   )
   expect({ error, warnings: warnings.length }).toEqual({ error: null, warnings: 1 })
 })
+
+test('a prediction with more columns than a frame may have, or with longer names, is refused in a short message', () => {
+  const wide = frame(`${keys},${Array.from({ length: 20_000 }, (_, at) => `sample_${at}`)}`)
+  expect(check(wide).error).toBe('expected at most 20000 columns, got 20002')
+  const long = frame(`${keys},sample_0,${'x'.repeat(251)}`, ['2024-03', 'north', 1, 1])
+  expect(check(long).error).toMatch(/^expected names of columns of at most 250 characters, got 251/)
+  const others = frame(`${keys},${Array.from({ length: 9998 }, (_, at) => `mean_${at}`)}`)
+  expect(check(others).error).toMatch(/"mean_17" and 9980 more$/)
+})

@@ -1,7 +1,8 @@
 import { keyColumns } from '../data/agreed.ts'
 import { type Period, parsePeriod, periodKey } from '../data/periods.ts'
 import type { Cell, FrameJson } from '../data/schema.ts'
-import { show } from '../kernel/show.ts'
+import { widthError } from '../data/width.ts'
+import { show, showNames } from '../kernel/show.ts'
 
 /** Whether a prediction answers what it was asked. */
 export interface ForecastCheck {
@@ -36,19 +37,21 @@ function checkColumns(
   future: FrameJson,
   warnings: string[],
 ): string | null {
+  const width = widthError(columns)
+  if (width !== null) return `${width[0]!.toLowerCase()}${width.slice(1)}`
   const missing = keyColumns.filter(
     (name) => future.columns.includes(name) && !columns.includes(name),
   )
   const samples = sampleColumns(columns)
   if (missing.length > 0) {
-    return `expected the columns ${list(missing)} of the future data, got ${columns.map(show).join(', ')}`
+    return `expected the columns ${list(missing)} of the future data, got ${showNames(columns)}`
   }
   if (samples.length === 0) {
     const dotted = columns.some((name) => /^sample\W\d+$/.test(name))
     const hint = dotted
       ? "; R's data.frame() has changed the names: give it check.names = FALSE"
       : ''
-    return `expected columns sample_0, sample_1, … with the samples of the forecast, got ${columns.map(show).join(', ')}${hint}`
+    return `expected columns sample_0, sample_1, … with the samples of the forecast, got ${showNames(columns)}${hint}`
   }
   const others = columns.filter((name) => name.startsWith('sample_') && !sampleName.test(name))
   if (others.length > 0) {

@@ -8,6 +8,7 @@ import { canonicalFrameText, checkFrame } from '../data/frame-json.ts'
 import { checkGeoJson } from '../data/geojson.ts'
 import { type PeriodKind, parsePeriod } from '../data/periods.ts'
 import type { Cell, FrameJson } from '../data/schema.ts'
+import { widthError } from '../data/width.ts'
 import { type Issue, validationError } from '../errors.ts'
 import { isUlid } from '../kernel/id.ts'
 import { parseJson } from '../kernel/json.ts'
@@ -199,6 +200,11 @@ function takeFrame(
   const checked = checkFrame(fields[name], ['body', name])
   if ('issues' in checked) {
     issues.push(...checked.issues)
+    return null
+  }
+  const msg = widthError(checked.frame.columns)
+  if (msg !== null) {
+    issues.push({ loc: ['body', name, 'columns'], msg, type: 'too_large' })
     return null
   }
   issues.push(...agreeRows(checked.frame, ['body', name], numeric))

@@ -2,14 +2,14 @@ import type { Field } from '../data/schema.ts'
 import type { Issue } from '../errors.ts'
 import type { ProcessEnd } from '../kernel/stop.ts'
 
-/** The bytes of a frame (canonical JSON) or of a model: as they are, or the path of a file that holds them. */
+/** The bytes of a frame (canonical JSON), of GeoJSON or of a model: as they are, or the path of a file that holds them. */
 export type BytesSource = { bytes: Uint8Array } | { path: string }
 
 interface RunRequestBase {
   /** The validated config, as JSON. */
   config: unknown
-  /** GeoJSON sent with the request, or null. */
-  geo: unknown
+  /** GeoJSON sent with the request, or null. Only the host parses it: it may be as large as a frame. */
+  geo: BytesSource | null
   /** Names of the service's covariates, for the types in schemas. */
   covariates: readonly string[]
 }

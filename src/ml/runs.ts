@@ -16,7 +16,14 @@ import type { CodeFile } from './code.ts'
 import { atHorizon, toHorizonLineage } from './horizon.ts'
 import type { PredictPayload, TrainPayload } from './ml.ts'
 import { configFile, configYaml, csvEntry, fileEntry, findModel, modelFile } from './model-file.ts'
-import type { ModelHosts, PredictResult, RunEvents, RunOutcome, TrainResult } from './run.ts'
+import type {
+  BytesSource,
+  ModelHosts,
+  PredictResult,
+  RunEvents,
+  RunOutcome,
+  TrainResult,
+} from './run.ts'
 import { createTrainings, runTimes } from './trainings.ts'
 
 export interface RunsDeps {
@@ -61,9 +68,8 @@ interface TrainingLineage {
 export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHandler } {
   const { artifacts, blobs, hosts, code, covariates, version, clocks, newId, link, redact } = deps
 
-  async function readJson(hash: string | null): Promise<unknown> {
-    return hash === null ? null : JSON.parse(Buffer.from(await blobs.read(hash)).toString())
-  }
+  const geoSource = async (hash: string | null): Promise<BytesSource | null> =>
+    hash === null ? null : blobs.source(hash)
 
   /** Everything of a run that is not its result, as a job's outcome. */
   function toFailure(outcome: Exclude<RunOutcome, { status: 'done' }>): JobOutcome {
@@ -100,7 +106,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
       {
         kind: 'train',
         config,
-        geo: await readJson(payload.geo),
+        geo: await geoSource(payload.geo),
         covariates,
         frames: { data: await blobs.source(payload.data) },
       },
@@ -190,7 +196,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
       {
         kind: 'predict',
         config,
-        geo: await readJson(payload.geo),
+        geo: await geoSource(payload.geo),
         covariates,
         frames: {
           historic: await blobs.source(payload.historic),

@@ -9,7 +9,7 @@ import { columnIssue, keyColumns } from '../data/agreed.ts'
 import type { FeatureCollection } from '../data/geojson.ts'
 import { ChapkitError, type ErrorCode, toError, validationError } from '../errors.ts'
 import { isUlid } from '../kernel/id.ts'
-import { show } from '../kernel/show.ts'
+import { showNames } from '../kernel/show.ts'
 import { additionalCovariates } from './covariates.ts'
 import { readInSlices } from './frame-slices.ts'
 import { atHorizon, checkBounds, checkMismatch, type Horizon, resolveHorizon } from './horizon.ts'
@@ -74,11 +74,13 @@ export function createValidation({
     diagnostics: Diagnostic[],
   ): Promise<TakenFrame> {
     const additional = additionalCovariates(config)
+    const columns = new Set(frame.columns)
     const missing = [...new Set([...info.required_covariates, ...additional])].filter(
-      (name) => !frame.columns.includes(name),
+      (name) => !columns.has(name),
     )
     if (missing.length > 0) diagnostics.push(lacking(missing, frame, field))
-    const unlike = additional.filter((name) => frame.notNumeric.includes(name))
+    const notNumeric = new Set(frame.notNumeric)
+    const unlike = additional.filter((name) => notNumeric.has(name))
     if (unlike.length === 0) return frame
     try {
       return await agree(frame, unlike, [field])
@@ -248,7 +250,7 @@ export function columnFindings(error: unknown): Diagnostic[] | null {
 
 function lacking(missing: readonly string[], { columns }: TakenFrame, field: string): Diagnostic {
   const names = (list: readonly string[]) => list.map((name) => `\`${name}\``).join(', ')
-  const message = `Expected the covariates ${names(missing)} in ${field}, got the columns ${columns.map(show).join(', ')}`
+  const message = `Expected the covariates ${names(missing)} in ${field}, got the columns ${showNames(columns)}`
   return finding('required_covariates_missing', message, field)
 }
 

@@ -218,6 +218,13 @@ export function createAdmission(options: AdmissionOptions) {
         readTarget(request)
         admit(request, response, () => pass(request, response))
       })
+      // Any other expectation: who has it is answered as everybody, but may be waiting with its body.
+      server.on('checkExpectation', (request, response) => {
+        readTarget(request)
+        const asking = response as AdmittedResponse
+        asking.asksFirst = true
+        admit(request, response, () => pass(request, response))
+      })
       server.on('checkContinue', (request, response) => {
         readTarget(request)
         if (isBusy()) response.shouldKeepAlive = false

@@ -48,6 +48,7 @@ export function createRefusals(options: RefusalOptions): Refusals {
     // Probes may use any name: they are told whether the service works, and nothing else.
     (isProbe ? undefined : hostRefusal(request)) ??
     originRefusal(request) ??
+    expectationRefusal(request) ??
     encodingRefusal(request)
 }
 
@@ -82,6 +83,17 @@ function formRefusal({
 /** What such a body means is not known, nor where the next request would begin. */
 function brokenFraming(detail: string): ChapkitError {
   return new ChapkitError('bad-request', detail, { headers: { connection: 'close' } })
+}
+
+/** The one expectation that there is was met, or will be. HTTP/1.0 has none. */
+function expectationRefusal({ headers, httpVersion }: IncomingMessage): ChapkitError | undefined {
+  const { expect = '' } = headers
+  const others = expect.split(',').filter((each) => !/^(?:100-continue)?$/i.test(each.trim()))
+  if (others.length === 0 || httpVersion === '1.0') return undefined
+  return new ChapkitError(
+    'expectation-failed',
+    `Expected no \`Expect\` but \`100-continue\`, got ${quote(expect)}`,
+  )
 }
 
 function encodingRefusal({ headers }: IncomingMessage): ChapkitError | undefined {

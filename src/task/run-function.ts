@@ -13,9 +13,6 @@ export interface FunctionRunDeps {
 
 /** How long a job waits when the machine has no room for a host. */
 const noHostPauseMs = 2000
-/** Bytes of JSON that a function may return: lists of artifacts have it in them. */
-const maximumResult = 1024 * 1024
-
 /** Runs a function of the service file in a host, and answers what it asks of the service meanwhile. */
 export function createFunctionRun({ hosts, serve, redact }: FunctionRunDeps): TaskRun {
   return async (payload, claim, context) => {
@@ -65,8 +62,7 @@ export function createFunctionRun({ hosts, serve, redact }: FunctionRunDeps): Ta
   function toResult({ task, parameters }: TaskPayload, result: TaskResult): TaskRunResult {
     const { id, command, task_type, created_at, updated_at } = task
     const snapshot = { id, command, task_type, parameters, created_at, updated_at }
-    const size = Buffer.byteLength(JSON.stringify(result.value))
-    const { error } = size > maximumResult ? tooLarge(size) : result
+    const { error } = result
     if (error === null)
       return { data: { task: snapshot, result: result.value, error }, failure: null }
     const type = error.type
@@ -80,14 +76,6 @@ export function createFunctionRun({ hosts, serve, redact }: FunctionRunDeps): Ta
 }
 
 const failed = (error: TaskError): TaskResult => ({ kind: 'task', value: null, error })
-
-const tooLarge = (size: number): TaskResult =>
-  failed({
-    type: 'ResultTooLarge',
-    message: `Expected a result of at most ${maximumResult} bytes of JSON, got ${size}; store it with artifacts.create and return its id`,
-    traceback: null,
-    mayRetry: false,
-  })
 
 function toEvents({ log, progress }: JobContext): RunEvents {
   return {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Artifacts } from '../artifact/artifacts.ts'
+import type { ArtifactIntake } from '../artifact/intake-queue.ts'
 import { toSummary } from '../artifact/render.ts'
 import type { Configs } from '../config/configs.ts'
 import { ConfigIn } from '../config/schema.ts'
@@ -23,6 +24,7 @@ export interface ServeDeps {
   jobs: Jobs
   ml: Ml | null
   intake: IntakeQueue
+  artifactIntake: ArtifactIntake
   onError: (error: unknown, event: string) => void
 }
 
@@ -63,9 +65,10 @@ export function createServe(deps: ServeDeps) {
       )
     },
     'artifacts.lineage': async (_, id: unknown) => artifacts.lineage(toId(id)),
-    'artifacts.create': async (_, artifact: unknown) => {
-      const { data, parentId, tags } = read(NewArtifact, artifact)
-      return toSummary(await artifacts.create({ data, parent_id: parentId, tags }))
+    'artifacts.create': async (_, body: unknown) => {
+      const { data, ...rest } = await deps.artifactIntake.take(toBytes(body))
+      const { parentId, tags } = read(NewArtifact, rest)
+      return toSummary(await artifacts.createTaken({ data, parent_id: parentId, tags }))
     },
 
     'jobs.get': async (_, id: unknown) => jobs.get(toId(id)),
@@ -130,7 +133,6 @@ function toId(id: unknown): string {
 
 const NewConfig = ConfigIn.omit({ id: true })
 const NewArtifact = z.object({
-  data: z.unknown(),
   parentId: z.string().nullable().default(null),
   tags: Tags.default([]),
 })

@@ -51,8 +51,9 @@ describe('bodies over the limit', () => {
 
   test('are taken up to the limit', async () => {
     const body = (length: number) => {
-      const empty = JSON.stringify({ name: '', data: {} })
-      return JSON.stringify({ name: 'x'.repeat(length - empty.length), data: {} })
+      const empty = JSON.stringify({ name: 'a', data: { note: '' } })
+      const note = 'x'.repeat(length - empty.length)
+      return JSON.stringify({ name: 'a', data: { note } })
     }
     expect((await ask(post(body(limit)))).status).toBe(201)
     expect((await ask(post(body(limit + 1)))).status).toBe(413)
@@ -295,5 +296,41 @@ describe('targets and headers', () => {
 
   test('the service goes on as if nothing had been', async () => {
     expect((await probe.request('GET', '/health')).json.status).toBe('healthy')
+  })
+})
+
+describe('an expectation', () => {
+  const send = (
+    expectation: string,
+    line = 'POST /api/v1/configs HTTP/1.1',
+    more: string[] = [],
+  ) => {
+    const body = '{"name":"a","data":{}}'
+    const length = `Content-Length: ${body.length}`
+    return ask(request(line, [json, length, `Expect:${expectation}`, ...more]), body)
+  }
+
+  test.each([' nothing', ' 100-continue, nothing', ' 100-continues', ' 200-ok'])(
+    'that nobody knows (%s) is refused with a problem, and the connection ends',
+    async (expectation) => {
+      const answer = await send(expectation)
+      const { detail } = expectProblem(answer, 417, 'expectation-failed')
+      expect(detail).toBe(
+        `Expected no \`Expect\` but \`100-continue\`, got ${JSON.stringify(expectation.trim())}`,
+      )
+      expect(answer.headers).toMatchObject({ connection: 'close' })
+    },
+  )
+
+  test('is looked at behind the host and the page that sends', async () => {
+    const page = ['Origin: https://evil.example']
+    expectProblem(await send(' x', undefined, page), 403, 'forbidden')
+    const probe = await send(' x', 'GET /health HTTP/1.1')
+    expectProblem(probe, 417, 'expectation-failed')
+  })
+
+  test('that says nothing, or of HTTP/1.0, counts for nothing', async () => {
+    expect((await send('')).status).toBe(201)
+    expect((await send(' nothing', 'POST /api/v1/configs HTTP/1.0')).status).toBe(201)
   })
 })

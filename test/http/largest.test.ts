@@ -138,12 +138,18 @@ test('whatever large comes or goes, the thread that answers everybody reads and 
   const made = await trainAndPredict(probe)
   const configId = await createConfig(probe, {})
   const text = JSON.stringify(frame)
+  const small = '{"columns":["time_period","location","humidity"],"data":[["2024-01","a",1]]}'
+  const map = `{"type":"FeatureCollection","features":[],"note":"${'x'.repeat(400_000)}"}`
+  const training = `{"config_id":"${configId}","data":${small},"geo":${map}}`
+  const prediction = `{"artifact_id":"${made.artifactId}","historic":${small},"future":${small},"geo":${map}}`
   const bodies: [string, string, string][] = [
     ['POST', base, `{"data":{"type":"generic","content":${text}}}`],
     ['PUT', `${base}/${id}`, `{"data":{"content":${text},"type":"generic"}}`],
     ['PUT', `${base}/${made.predictionId}`, `{"data":{"content":${text}}}`],
     ['POST', '/api/v1/ml/$train', `{"config_id":"${configId}","data":${text}}`],
     ['POST', '/api/v1/ml/$validate', `{"type":"train","config_id":"${configId}","data":${text}}`],
+    ['POST', '/api/v1/ml/$train', training],
+    ['POST', '/api/v1/ml/$predict', prediction],
     ['POST', '/api/v1/configs', `{"name":"a","data":{"a":${text}}}`],
     ['POST', '/nowhere', text],
   ]
@@ -153,7 +159,11 @@ test('whatever large comes or goes, the thread that answers everybody reads and 
         await probe.bytes(urlOf(id, format), {}, method)
     await probe.bytes(`${base}/${id}`)
     for (const [method, url, body] of bodies) {
-      const headers = { 'content-type': 'application/json', 'idempotency-key': `${method} ${url}` }
+      const key = `${method} ${url} ${body.length}`
+      // The run of a job counts as well.
+      const headers = {
+        ...{ 'content-type': 'application/json', prefer: 'wait=30', 'idempotency-key': key },
+      }
       const { status, json } = await probe.request(method, url, body, headers)
       expect([200, 201, 202, 404, 409, 413], json?.detail).toContain(status)
     }
@@ -181,6 +191,47 @@ describe('what has no use when it is large is refused, with what was expected an
       const { detail } = expectProblem(answer, 413, 'payload-too-large')
       expect(detail).toMatch(/^Expected a body of at most 262144 bytes, got 2621\d\d;/)
     } else expectProblem(answer, 404, 'not-found')
+  })
+
+  test('columns of a frame, and their names', async () => {
+    const configId = await createConfig(probe, {})
+    const names = (count: number, name = 'c') => [
+      ...['time_period', 'location', 'humidity'],
+      ...Array.from({ length: count - 3 }, (_, at) => `${name}${at}`),
+    ]
+    const send = async (columns: string[], form: 'json' | 'csv') => {
+      const row = ['2024-01', 'a', ...columns.slice(2).map(() => 1)]
+      if (form === 'json')
+        return put(
+          '/api/v1/ml/$train',
+          JSON.stringify({ config_id: configId, data: { columns, data: [row] } }),
+        )
+      const csv = `${columns}\n${row}\n`
+      const url = `/api/v1/ml/$train?config_id=${configId}`
+      return probe.request('POST', url, csv, { 'content-type': 'text/csv' })
+    }
+    for (const [form, loc] of [
+      ['json', ['body', 'data', 'columns']],
+      ['csv', ['body', 1]],
+    ] as const) {
+      const many = expectProblem(await send(names(20_001), form), 422, 'validation-failed', [
+        ...loc,
+      ])
+      expect(many.detail).toContain('Expected at most 20000 columns, got 20001')
+      const long = await send(names(4, 'x'.repeat(250)), form)
+      expect(expectProblem(long, 422, 'validation-failed', [...loc]).detail).toContain(
+        'Expected names of columns of at most 250 characters, got 251 in column 3',
+      )
+      expect((await send(names(20_000), form)).status).toBe(202)
+    }
+  })
+
+  test('the name of a config', async () => {
+    const body = (length: number) => JSON.stringify({ name: 'n'.repeat(length), data: {} })
+    const answer = await put('/api/v1/configs', body(1001))
+    const { detail } = expectProblem(answer, 422, 'validation-failed', ['body', 'name'])
+    expect(detail).toContain('Expected text of at most 1000 characters, got "nnn')
+    expect((await put('/api/v1/configs', body(1000))).status).toBe(201)
   })
 
   test('data of an artifact beside its content', async () => {
