@@ -142,12 +142,12 @@ export const mutants: Mutant[] = [
     text: `    return { ...(await store.put(source, options)), inline: null }
   }
 
-  /** The row`,
+  async function putRows`,
     by: `    store.put(source, options).catch(() => {})
     return { ...stageBytes(source), inline: null }
   }
 
-  /** The row`,
+  async function putRows`,
     test: killedAtEveryPointOf('job submit'),
   },
   {
