@@ -13,7 +13,7 @@ export interface Storing {
 
 /**
  * Does what follows a command, until it works: reading and storing what the command has left. A full or failing disk must not
- * make the command run again, which may have taken hours. Null: the job was canceled, or the service stops.
+ * make the command run again, which may have taken hours. Null: the job was canceled, or the service stops, after which it does.
  */
 export async function untilStored<Result>(
   work: () => Promise<Result>,
@@ -28,7 +28,10 @@ export async function untilStored<Result>(
         onError(error, 'script.store.failed')
         const trouble = toTrouble(error) as Error
         const said = `The command has ended, and what it left cannot be stored yet: ${trouble.message}`
-        context.log('log', `${said} The service tries again; the command does not run again`)
+        context.log(
+          'log',
+          `${said} The service tries again until it can. Free space before you stop it: after a stop the command runs again`,
+        )
         context.progress({ fraction: null, message: 'waiting for the disk' })
       }
     }
