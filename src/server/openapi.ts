@@ -2,7 +2,6 @@ import { errorCatalogue } from '../errors.ts'
 import type { RouteDoc } from '../http/routes.ts'
 import type { JsonSchema } from '../kernel/json-schema.ts'
 import type { Auth } from './guard.ts'
-import { isSafe } from './origins.ts'
 import type { KnownRoute } from './routing.ts'
 
 export interface OpenApiInfo {
@@ -112,8 +111,6 @@ function toOperation({ method, url, permission }: KnownRoute, doc: RouteDoc, nee
     ...(doc.problems ?? []),
     ...bodyProblems(doc.body),
     ...(needsKey ? [401] : []),
-    // A page of another site may not change anything.
-    ...(isSafe(method) ? [] : [403]),
     500,
   ])
   return {

@@ -13,9 +13,7 @@ interface Asked {
 }
 
 /** Methods that change nothing: a page may send them anywhere, and reads the answer only where CORS lets it. */
-export function isSafe(method: string): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
-}
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
  * Tells whether a page of another origin asks for a change that CORS has not allowed it. A browser sends plain forms and
@@ -32,7 +30,7 @@ export function createOrigins({
 
   return ({ method = '', headers }) => {
     // A browser lets every page open a WebSocket anywhere.
-    if (isSafe(method) && headers.upgrade === undefined) return false
+    if (safeMethods.has(method) && headers.upgrade === undefined) return false
     const { origin, 'sec-fetch-site': site } = headers
     if (site === 'same-origin' || site === 'none') return false
     if (allowsAll || (origin !== undefined && (allowed.has(origin) || origin === own))) return false

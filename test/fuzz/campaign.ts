@@ -291,10 +291,11 @@ const plain = (method: string, path: string): Plan => ({
   body: undefined,
 })
 
-/** Statuses that any request may meet, whatever is asked: they are about its form. */
+/** Statuses that any request may meet, whatever is asked: they are about its form, or the page that sends it. */
 function isGeneric({ path, headers, body, change }: Sent, status: number): boolean {
   const encoding = headers['content-encoding']
   if (status === 414) return path.length > 128
+  if (status === 403) return change === 'header origin'
   if (status === 404) return change === 'id'
   // An id that reads like an operation, which has other methods.
   if (status === 405) return change === 'id' && /\/\$[\w-]+$/.test(path)
