@@ -4,7 +4,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 export const runVariable = 'CHAPKIT_RUN_ID'
 
 /** Looks that found nobody while others began: how many there may be, until that is believed. */
-const busyLooks = 25
+const busyLooks = 10
+/** How long no process begins until a chase ends, and how long one may take, in milliseconds. */
+const quietMs = 5
+const chaseMs = 40
+/** How often the environment of a process is read that becomes another program. */
+const unclearReads = 50
 
 /**
  * Ends every process whose environment names a run that begins with `run`, and answers how many there were. Processes that
@@ -25,20 +30,62 @@ export function endProcesses({
   for (let round = 0; round < rounds && busy < busyLooks; round++) {
     const last = lastId()
     const { found, isUnclear } = look(run, after)
-    for (const pid of found) {
-      ended.add(pid)
-      try {
-        process.kill(pid, 'SIGKILL')
-      } catch {
-        // It has ended by itself.
-      }
-    }
-    if (found.length > 0) continue
+    for (const pid of found) end(pid)
     // One that begins another and ends, while we look, hides both: nobody is there only if nobody has begun meanwhile.
-    if (!isUnclear && lastId() === last) break
-    busy++
+    if (found.length === 0 && !isUnclear && lastId() === last) break
+    const chased = chase(run, last)
+    for (const pid of [...found, ...chased]) ended.add(pid)
+    busy = found.length + chased.length > 0 ? 0 : busy + 1
   }
   return ended.size
+}
+
+/**
+ * Ends processes of a run that are newer than an id, as soon as they begin: a look at all takes longer than a process needs to
+ * begin the next one and to end. Answers their ids.
+ */
+function chase(run: string, from: number): number[] {
+  const ended: number[] = []
+  const began = performance.now()
+  let newest = from
+  for (let now = began, busy = began; now - busy < quietMs && now - began < chaseMs; ) {
+    const last = lastId()
+    // Ids have begun anew: a look at all finds who is there.
+    if (last < newest) break
+    now = performance.now()
+    if (last > newest) busy = now
+    // The newest first: the older ones have begun it, and end.
+    for (let pid = last; pid > newest; pid--) {
+      if (!belongsTo(run, pid)) continue
+      end(pid)
+      ended.push(pid)
+    }
+    newest = last
+  }
+  return ended
+}
+
+function belongsTo(run: string, pid: number): boolean {
+  for (let reads = 0; reads < unclearReads; reads++) {
+    const environment = read(`/proc/${pid}/environ`)
+    if (environment === undefined) return false
+    if (environment !== '') return isOf(run, environment)
+    if (!isAboutToBegin(String(pid))) return false
+  }
+  return false
+}
+
+function isOf(run: string, environment: string): boolean {
+  const wanted = `${runVariable}=${run}`
+  return environment.startsWith(wanted) || environment.includes(`\0${wanted}`)
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** Process ids of a run; those that have ended and only wait to be noticed are none. */
@@ -47,7 +94,6 @@ export function findProcesses(run: string, after = 0): number[] {
 }
 
 function look(run: string, after: number): { found: number[]; isUnclear: boolean } {
-  const wanted = `${runVariable}=${run}`
   // Ids grow until they begin anew: then an id says nothing about age.
   const oldest = lastId() < after ? 0 : after
   const found: number[] = []
@@ -58,7 +104,7 @@ function look(run: string, after: number): { found: number[]; isUnclear: boolean
     const environment = read(`/proc/${name}/environ`)
     if (environment === undefined) continue
     if (environment === '') isUnclear ||= isAboutToBegin(name)
-    else if (environment.startsWith(wanted) || environment.includes(`\0${wanted}`)) found.push(pid)
+    else if (isOf(run, environment)) found.push(pid)
   }
   return { found, isUnclear }
 }
