@@ -9,10 +9,11 @@ import {
   temporaryFolder,
   until,
 } from '../e2e/harness.ts'
+import { cases } from '../setup/campaign.ts'
 import { seeded } from './random.ts'
 
 /** `CHAPKIT_KILLS` and `CHAPKIT_SEED` make a longer campaign of it, and repeat one. */
-const kills = Number(process.env.CHAPKIT_KILLS ?? 100)
+const kills = Number(process.env.CHAPKIT_KILLS ?? cases(160))
 const seed = Number(process.env.CHAPKIT_SEED ?? 20261124)
 
 test(
