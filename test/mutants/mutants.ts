@@ -21,7 +21,7 @@ const traced = {
   name: 'every fsync that an acknowledged write depends on comes before its answer',
 }
 const killedAtEveryPointOf = (scenario: string) => ({
-  file: 'test/crash/points.test.ts',
+  file: `test/crash/${scenario.startsWith('job ') ? 'points-of-jobs' : 'points'}.test.ts`,
   name: `killed at every point of: ${scenario},`,
 })
 
