@@ -52,7 +52,7 @@ export type Manifests = ReturnType<typeof createManifests>
 
 /**
  * Stores manifests and what they are made of, of any size, in commits of bounded size. A manifest refers to its files: they stay
- * as long as it does, and whoever needs them refers to the manifest alone.
+ * as long as it does, and a workspace on top of it refers to the manifest alone.
  */
 export function createManifests({ database, blobs }: ManifestsDeps) {
   return {

@@ -46,9 +46,6 @@ export const blobStore = {
   release: (db: Queries, owner: string) =>
     db.deleteFrom('blob_ref').where('owner', '=', owner).execute(),
 
-  releaseAll: (db: Queries, owners: readonly string[]) =>
-    db.deleteFrom('blob_ref').where('owner', 'in', owners).execute(),
-
   /** Removes some references of owners, at most `limit`, and says how many: fewer than that were the last. */
   releaseSome: async (db: Queries, owners: readonly string[], limit: number): Promise<number> => {
     const { rows } = await sql`
@@ -59,7 +56,7 @@ export const blobStore = {
     return rows.length
   },
 
-  /** The next owner behind one, up to `last`; undefined when there is none. */
+  /** The first owner after `after` and before `last`, in the order of their names; undefined at the end. */
   nextOwner: async (db: Queries, after: string, last: string): Promise<string | undefined> => {
     const { owner } = await db
       .selectFrom('blob_ref')

@@ -168,7 +168,7 @@ const storedFiles = (blobs: string) =>
     .flatMap((name) => readdirSync(join(blobs, name)).map((rest) => name + rest))
     .sort()
 
-/** Writes until it is told to stop; what it deletes is in `ended` before. */
+/** Writes until `stop` is called. An id is in `ended` before it is deleted. */
 function load(url: string, held: Held, ended: Set<string>) {
   let stopped = false
   let writes = 0

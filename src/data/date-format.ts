@@ -52,7 +52,7 @@ export function dateReader(format: string, periodType: PeriodType): DateReader {
   const has = (...names: string[]) => names.every((name) => seen.has(name))
   const year = has('Y') || has('y')
   const month = has('m') || has('b')
-  // A week belongs to a year of its own: with %Y the last days of December would be a year off.
+  // ISO weeks have their own year: with %Y the last days of December would be a year off.
   if (has('G') !== has('V')) throw formatError(format, 'got one of %G and %V without the other')
   if (has('G', 'V')) return reader(pattern, weekOfParts)
   if (!year) throw formatError(format, 'got none with a year')

@@ -113,7 +113,7 @@ test('two texts of one period are one group, and one value', () => {
   expect(frame.unique('time_period')).toEqual(['2024-W09', '2024W10', null])
 })
 
-test('codes of locations are told apart by their text, and so are periods among other texts', () => {
+test('codes of locations are compared by their text, and so are periods among other texts', () => {
   const codes = ['2024W5', '2024-W05', '2024-W05']
   const frame = DataFrame.fromColumns({ location: codes, note: ['2024W5', '2024-W05', 'x'] })
   expect(frame.unique('location')).toEqual(['2024W5', '2024-W05'])

@@ -1,12 +1,12 @@
 /**
- * Whether every program that reads files gets this text as it is: UTF-8 has no halves of surrogate pairs, and R ends a text at the
- * character NUL without a word.
+ * Whether a file can hold this text unchanged, for every program that reads it: UTF-8 has no halves of surrogate pairs, and R
+ * ends a text at NUL without an error.
  */
 export function isFileText(text: string): boolean {
   return text.isWellFormed() && !text.includes('\0')
 }
 
-/** Where, in a value that JSON can say, stands a text or a name that no file can hold; null where there is none. */
+/** Finds the first text or name in a JSON value that no file can hold, and its path; null if there is none. */
 export function findBadText(value: unknown): { path: (string | number)[]; text: string } | null {
   if (typeof value === 'string') return isFileText(value) ? null : { path: [], text: value }
   if (typeof value !== 'object' || value === null) return null

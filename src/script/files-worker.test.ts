@@ -26,3 +26,13 @@ test('a file that takes too much memory fails alone: what waits behind it is don
     gone: null,
   })
 })
+
+test('what cannot be sent to the thread fails alone, too', async () => {
+  const worker = createFilesWorker()
+  onTestFinished(() => worker.close())
+  const folder = makeFolder({ 'a.txt': 'a' })
+  const unsendable = worker.run('listRun', { folder, maximumBytes: (() => 1) as never })
+  const listing = worker.run('listRun', { folder, maximumBytes: 2 ** 30 })
+  await expect(unsendable).rejects.toThrow('could not be cloned')
+  expect((await listing).files).toHaveLength(1)
+})

@@ -58,8 +58,15 @@ export function createFilesWorker({ memoryMb }: FilesWorkerOptions = {}) {
     if (running) return
     running = queue.shift()
     if (!running) return
-    thread ??= start()
-    thread.postMessage(running.task, running.handedOver)
+    try {
+      thread ??= start()
+      thread.postMessage(running.task, running.handedOver)
+    } catch (error) {
+      // What cannot be sent must not hold up what waits behind it.
+      running.answer.reject(error)
+      running = undefined
+      next()
+    }
   }
 
   return {
