@@ -261,6 +261,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
           ...{ blobs, database, newId, onError },
           environment: options.environment,
           stopping: stopping.signal,
+          isDurable: platform.isDurable,
         })
       : null
   const scriptRuns =
@@ -289,6 +290,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       newId,
       link: links.linkTrained,
       redact: redactor(spec.module),
+      onError,
     })
   const runs = scriptRuns ?? valueRuns
   const taskParts = spec.tasks && (await loadTasks())
@@ -450,7 +452,8 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const takenOver = await jobs.takeOver()
   if (takenOver.resumed + takenOver.givenUp > 0)
     logger.warn({ event: 'job.taken_over', ...takenOver }, 'jobs taken over')
-  const ended = await workshop?.clear()
+  const isActive = (id: string) => jobs.isActive(database.read, id)
+  const ended = await workshop?.clear(isActive)
   if (ended) logger.warn({ event: 'script.ended', processes: ended }, 'scripts of an earlier start')
   if (workshop) tellLocale(await workshop.locale(), logger)
   const declared = await tasks?.declare()
@@ -469,7 +472,10 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   ticker?.start()
 
   const sweeper = setInterval(() => {
-    const sweeps = [jobs.sweep(), idempotency.sweep(), blobs.sweep(sweepAgeMs), schedules?.sweep()]
+    const sweeps = [
+      ...[jobs.sweep(), idempotency.sweep(), blobs.sweep(sweepAgeMs)],
+      ...[schedules?.sweep(), workshop?.sweep(isActive)],
+    ]
     Promise.all(sweeps).catch((error: unknown) => onError(error, 'sweep.failed'))
   }, hourMs)
   sweeper.unref()

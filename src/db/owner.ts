@@ -74,11 +74,20 @@ export function describeOwner({ pid, host, since, url }: Owner): string {
   return `process ${pid} on ${host} since ${since}${url === null ? '' : `, at ${url}`}`
 }
 
-/** Only Linux says it. */
-function thisMachine(): string | null {
+/** The boot of the kernel that runs this process. Only Linux says it; null elsewhere. */
+export function kernelBoot(): string | null {
   try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-    return `${boot} ${readlinkSync('/proc/self/ns/pid')}`
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return null
+  }
+}
+
+/** Where a process id means something. */
+function thisMachine(): string | null {
+  const boot = kernelBoot()
+  try {
+    return boot && `${boot} ${readlinkSync('/proc/self/ns/pid')}`
   } catch {
     return null
   }

@@ -15,6 +15,7 @@ import {
   openServiceChannel,
   type ServiceChannel,
 } from './service-channel.ts'
+import { noteSignals } from './signals.ts'
 
 /*
  * The program of a model host: `node entry.ts MODULE PARAMETERS`, started by hosts.ts and by nothing else. It imports
@@ -36,6 +37,7 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
     | undefined
   let executor: Executor | undefined
   let isEnding = false
+  const isSignaled = noteSignals()
 
   const watch = new Worker(new URL(`./watch${extname(import.meta.url)}`, import.meta.url), {
     workerData: parameters,
@@ -87,7 +89,11 @@ async function main(module: string, parameters: HostParameters): Promise<void> {
     const { outcome, bytes } = withoutBytes(given)
     const rss = process.memoryUsage.rss()
     const models = executor?.models() ?? []
-    channel.send({ type: 'answer', id, outcome, rss, models, ends }, bytes, sent)
+    channel.send(
+      { type: 'answer', id, outcome, rss, models, ends, isSignaled: isSignaled() },
+      bytes,
+      sent,
+    )
   }
 
   async function end(): Promise<void> {

@@ -8,7 +8,7 @@ const frame = (kind: keyof typeof kindsFromHost, text: string) => ({
 const metrics = (count: number, name = 'm') =>
   `{${Array.from({ length: count }, (_, at) => `"${name}${at}":${at}`).join(',')}}`
 const trained = (values: string) =>
-  `{"id":1,"outcome":{"status":"done","result":{"kind":"train","metrics":${values}}},"rss":1,"models":["a"],"ends":false}`
+  `{"id":1,"outcome":{"status":"done","result":{"kind":"train","metrics":${values}}},"rss":1,"models":["a"],"ends":false,"isSignaled":false}`
 const limits = { metrics: limitsFromHost.metrics.values, answer: limitOfAnswer('train', 1).values }
 
 describe('metrics', () => {

@@ -89,6 +89,8 @@ const schemas = {
     models: z.array(z.string().max(200)).max(100),
     /** The host is in an unknown state and ends. */
     ends: z.boolean(),
+    /** It was asked to end by a signal, of which the model made something else. */
+    isSignaled: z.boolean(),
   }),
 } satisfies Record<FromHostType, z.ZodType>
 

@@ -88,6 +88,7 @@ export function startHostProcess(options: HostProcessOptions) {
   let active: ActiveRun | undefined
   let runs = 0
   let rss = 0
+  let isSignaled = false
   let models: ReadonlySet<string> = new Set()
 
   let isReady = false
@@ -163,6 +164,8 @@ export function startHostProcess(options: HostProcessOptions) {
     runs: (): number => runs,
     /** Bytes of memory that the host took when it last answered. */
     rss: (): number => rss,
+    /** Whether it was asked to end by a signal, and has answered all the same. */
+    isSignaled: (): boolean => isSignaled,
     hasModel: (key: string): boolean => models.has(key),
     /** Whether it can run something now or later. */
     isFit: (): boolean => !isUnfit && !hasExited,
@@ -286,6 +289,7 @@ export function startHostProcess(options: HostProcessOptions) {
 
   function onAnswer(run: ActiveRun, message: Extract<FromHost, { type: 'answer' }>): void {
     rss = message.rss
+    isSignaled = message.isSignaled
     models = new Set(message.models)
     if (message.ends) isUnfit = true
     // It has been told to end: the end of the process answers, so that nothing runs when the outcome is known.

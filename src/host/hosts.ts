@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os'
 import { delimiter, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { getHeapStatistics } from 'node:v8'
-import { isPartOfStop } from '../kernel/stop.ts'
+import { isPartOfStop, type ProcessEnd } from '../kernel/stop.ts'
 import type { HostStats, ModelHosts, RunOptions, RunOutcome, RunRequest } from '../ml/run.ts'
-import { type HostProcess, startHostProcess } from './host-process.ts'
+import { type HostOutcome, type HostProcess, startHostProcess } from './host-process.ts'
 import { createResults } from './results.ts'
 
 export type * from '../ml/run.ts'
@@ -75,6 +75,13 @@ export interface ProcessHostsOptions {
   /** Takes what hosts write outside of runs, and what becomes of hosts. */
   log?: (line: string) => void
 }
+
+/** A host that was asked to end, whatever its model made of that. */
+const signaled: ProcessEnd = { code: null, signal: 'SIGTERM' }
+
+const hasFailed = (outcome: HostOutcome): boolean =>
+  outcome.status === 'failed' ||
+  (outcome.status === 'done' && outcome.result.kind === 'task' && outcome.result.error !== null)
 
 interface Waiting {
   request: RunRequest
@@ -206,8 +213,12 @@ export function createProcessHosts({
   ): Promise<RunOutcome> {
     const running = host.run(request, options)
     const facts = results.inputs(request)
-    const outcome = await running
-    const isSpent = host.runs() >= recycleAfterRuns || host.rss() > recycleRssBytes
+    let outcome = await running
+    // A model may catch the signal of a stop, and throw.
+    if (host.isSignaled() && hasFailed(outcome) && (await isPartOfStop(signaled, stopping)))
+      outcome = { status: 'aborted' }
+    const isSpent =
+      host.isSignaled() || host.runs() >= recycleAfterRuns || host.rss() > recycleRssBytes
     if (!host.isFit()) discard(host)
     else if (closing || isSpent) retire(host)
     else release(host)

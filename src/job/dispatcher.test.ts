@@ -257,6 +257,32 @@ describe('a result that cannot be stored', () => {
   })
 })
 
+test.each([
+  ['is written', true],
+  ['cannot be written before the service stops', false],
+])('who made an outcome is told when it %s', async (_, isWritten) => {
+  const told: boolean[] = []
+  const { submit, jobs, dispatcher, errors } = await start({
+    handlers: {
+      train: {
+        concurrency: 1,
+        run: async () => ({
+          status: 'completed',
+          along: async () => {
+            if (!isWritten) throw new ChapkitError('storage-full', 'full')
+          },
+          afterwards: async (isSettled) => void told.push(isSettled),
+        }),
+      },
+    },
+  })
+  const { id } = await submit()
+  if (!isWritten) while (errors.length < 1) await turn()
+  await dispatcher.stop(0, AbortSignal.abort())
+  expect(told).toEqual([isWritten])
+  expect((await jobs.get(id)).status).toBe(isWritten ? 'completed' : 'running')
+})
+
 test('a claim that the database refuses is tried again', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   onTestFinished(() => void vi.useRealTimers())

@@ -6,16 +6,20 @@ import { type Clock, toTimestamp } from '../kernel/clock.ts'
 import { type Claim, isStaleClaim, type Jobs } from './jobs.ts'
 import type { JobProgress, LogLine } from './schema.ts'
 
+/** What a run leaves to be written. */
+interface Result<Along> {
+  /** Writes the result; it commits together with the final state. */
+  along: Along
+  /** Called when that is committed, or refused for good (true), or not written because the service stops (false). */
+  afterwards?: (isSettled: boolean) => Promise<void>
+}
+
+type Write = (tx: Queries) => Promise<void>
+
 /** How a run of a job ended. */
 export type JobOutcome =
-  /** `along` writes the result; it commits together with the final state. */
-  | { status: 'completed'; along: (tx: Queries) => Promise<void> }
-  | {
-      status: 'failed'
-      error: string
-      traceback: string | null
-      along?: (tx: Queries) => Promise<void>
-    }
+  | ({ status: 'completed' } & Result<Write>)
+  | ({ status: 'failed'; error: string; traceback: string | null } & Partial<Result<Write>>)
   | { status: 'host-died'; reason: string }
   /** The signal aborted: canceled, or the service stops. */
   | { status: 'aborted' }
@@ -145,26 +149,33 @@ export function createDispatcher({
     const { type } = claim
     add(settling, type, 1)
     try {
-      await settleUntilTaken(claim, outcome, await closed)
+      const isSettled = await settleUntilTaken(claim, outcome, await closed)
+      if ('afterwards' in outcome) await outcome.afterwards?.(isSettled)
     } finally {
       add(settling, type, -1)
       if (again.delete(type)) fill(type)
     }
   }
 
-  async function settleUntilTaken(claim: Claim, outcome: JobOutcome, last: LastReport) {
+  /** False: the disk does not take it, and the service stops. */
+  async function settleUntilTaken(
+    claim: Claim,
+    outcome: JobOutcome,
+    last: LastReport,
+  ): Promise<boolean> {
     let wanted = outcome
     let isRefused = false
     for (;;) {
       try {
-        return await settle(claim, wanted, isRefused ? { lines: [], progress: null } : last)
+        await settle(claim, wanted, isRefused ? { lines: [], progress: null } : last)
+        return true
       } catch (error) {
         onError(error, 'job.settle.failed')
         if (isStorageTrouble(error)) {
-          if (stopping) return
+          if (stopping) return false
           await pause(storagePause)
         } else {
-          if (isRefused || isStaleClaim(error)) return
+          if (isRefused || isStaleClaim(error)) return true
           isRefused = true
           wanted = { status: 'failed', error: notStored(error), traceback: null }
         }

@@ -12,7 +12,7 @@ export interface ProcessEnd {
 }
 
 /** Signals by which processes are asked to end. A shell tells of them as 128 and their number. */
-const stopSignals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
+export const stopSignals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 const stopCodes: readonly number[] = [143, 130, 129]
 
 /** How long after such an end the service may be asked to stop, too. */

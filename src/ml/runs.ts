@@ -11,6 +11,7 @@ import type { Blobs } from '../blob/blobs.ts'
 import type { Queries } from '../db/tables.ts'
 import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
 import type { Claim } from '../job/jobs.ts'
+import { untilStored } from '../job/until-stored.ts'
 import type { Clocks } from '../kernel/clock.ts'
 import type { CodeFile } from './code.ts'
 import { atHorizon, toHorizonLineage } from './horizon.ts'
@@ -40,6 +41,7 @@ export interface RunsDeps {
   link: (tx: Queries, configId: string, artifactId: string) => Promise<void>
   /** Takes paths of this machine out of what clients will read. */
   redact: (text: string) => string
+  onError: (error: unknown, event: string) => void
 }
 
 /** How long a job waits when the machine has no room for a model host. */
@@ -67,9 +69,23 @@ interface TrainingLineage {
 /** How train and predict jobs are run: inputs by hash into a model host, result and final state in one commit. */
 export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHandler } {
   const { artifacts, blobs, hosts, code, covariates, version, clocks, newId, link, redact } = deps
+  const { onError } = deps
 
   const geoSource = async (hash: string | null): Promise<BytesSource | null> =>
     hash === null ? null : blobs.source(hash)
+
+  /** The outcome of a run that has a result: a disk that cannot take it now does not make the model run again. */
+  async function stored(
+    context: JobContext,
+    store: () => Promise<JobOutcome>,
+  ): Promise<JobOutcome> {
+    const outcome = await untilStored(store, {
+      ...{ context, onError },
+      maker: 'The model',
+      afterStop: 'Free space before you stop it: after a stop the model runs again.',
+    })
+    return outcome ?? { status: 'aborted' }
+  }
 
   /** Everything of a run that is not its result, as a job's outcome. */
   function toFailure(outcome: Exclude<RunOutcome, { status: 'done' }>): JobOutcome {
@@ -114,7 +130,20 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     )
     if (outcome.status !== 'done') return toFailure(outcome)
     const result = outcome.result as TrainResult
+    return stored(context, () => trained(claim, { payload, since, config, result }))
+  }
 
+  interface Trained {
+    payload: TrainPayload
+    since: number
+    config: Record<string, unknown>
+    result: TrainResult
+  }
+
+  async function trained(
+    claim: Claim,
+    { payload, since, config, result }: Trained,
+  ): Promise<JobOutcome> {
     const yaml = await blobs.stage(configYaml(config))
     const entries = [fileEntry(configFile, yaml), ...(await geoFile(payload.geo))]
     const keeps = [yaml]
@@ -208,7 +237,21 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
     )
     if (outcome.status !== 'done') return toFailure(outcome)
     const result = outcome.result as PredictResult
+    return stored(context, () => predicted(claim, { payload, since, training, config, result }))
+  }
 
+  interface Predicted {
+    payload: PredictPayload
+    since: number
+    training: Training
+    config: Record<string, unknown>
+    result: PredictResult
+  }
+
+  async function predicted(
+    claim: Claim,
+    { payload, since, training, config, result }: Predicted,
+  ): Promise<JobOutcome> {
     const frame = await blobs.stage(result.frame)
     const yaml = await fileOf(training, config)
     const entries = [yaml.entry, training.model, ...(await geoFile(payload.geo))]

@@ -19,6 +19,7 @@ export const tasks = {
   placeProject: files.placeProject,
   placeFrame: files.placeFrame,
   readPrediction: files.readPrediction,
+  bringToDisk: files.bringToDisk,
   remove: files.remove,
   endProcesses,
 }

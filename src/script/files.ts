@@ -1,9 +1,12 @@
 import {
   chmodSync,
+  closeSync,
   constants,
   copyFileSync,
+  fsyncSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -249,6 +252,28 @@ export function remove({ path }: { path: string }): void {
   } catch {
     makeRemovable(path)
     all()
+  }
+}
+
+/** Brings all that is in a folder to the disk. Throws where something cannot be read. */
+export function bringToDisk({ folder }: { folder: string }): void {
+  const pending: Buffer[] = [Buffer.from(folder)]
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    for (const entry of readdirSync(at, { withFileTypes: true, encoding: 'buffer' })) {
+      const path = Buffer.concat([at, Buffer.from('/'), entry.name])
+      if (entry.isDirectory()) pending.push(path)
+      else if (entry.isFile()) sync(path)
+    }
+    sync(at)
+  }
+}
+
+function sync(path: Buffer): void {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
   }
 }
 

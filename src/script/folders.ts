@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { type Ended, readEnded, reserveEnded, writeEnded } from './ended.ts'
 import type { FilesWorker } from './files-worker.ts'
 import type { FoundFile } from './found.ts'
 import { spreadFolders } from './spread.ts'
@@ -25,8 +26,18 @@ export interface RunFolder {
   run: string
   /** The files that it was filled with, as they were then. */
   placed: Map<string, FoundFile>
+  /** Remembers beside it that its command has ended: a start of the service that finds it there need not run it again. */
+  hasEnded(ended: Ended): Promise<void>
+  /** Leaves it to the next start of the service. */
+  leave(ended: Ended): Promise<void>
   /** Takes it away, in its own time. */
   remove(): Promise<void>
+}
+
+/** A folder that an earlier start has left, and how its command had ended. */
+export interface LeftFolder {
+  folder: RunFolder
+  ended: Ended
 }
 
 interface Spare {
@@ -45,6 +56,8 @@ export interface FoldersDeps {
   worker: FilesWorker
   /** For what nobody waits for. */
   background: FilesWorker
+  /** Whether there are jobs and folders when the service starts again. */
+  isDurable: boolean
   newId: () => string
   onError: (error: unknown, event: string) => void
 }
@@ -55,10 +68,21 @@ export type Folders = ReturnType<typeof createFolders>
  * Folders for runs of commands, each used once. One more may stand ready for each kind of run, filled as the last one was: a
  * run with the same content takes it and waits for no copy.
  */
-export function createFolders({ root, worker, background, newId, onError }: FoldersDeps) {
+export function createFolders({
+  root,
+  worker,
+  background,
+  isDurable,
+  newId,
+  onError,
+}: FoldersDeps) {
   /** In the environment of every process of this service, and of earlier ones on the same data. */
   const owner = createHash('sha256').update(root).digest('hex').slice(0, 16)
   const spares = new Map<string, Spare>()
+  /** By job: what an earlier start has left. */
+  const left = new Map<string, LeftFolder>()
+  /** Names of folders that the next start is to find. */
+  const leaving = new Set<string>()
   let isClosed = false
   let rootMade: Promise<void> | undefined
 
@@ -82,26 +106,44 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
       .run('remove', { path })
       .catch((error: unknown) => onError(error, 'script.folder.left'))
 
-  async function make(by: FilesWorker, { fill }: Filling): Promise<RunFolder> {
-    const id = newId()
+  /** Without the record the command runs again after a stop, and only then. */
+  const unrecorded = (error: unknown): void => onError(error, 'script.end.unrecorded')
+
+  function folderAt(id: string, placed: readonly FoundFile[]): RunFolder {
     const place = join(root, id)
     const work = join(place, 'work')
-    const temp = join(place, 'tmp')
-    const remove = () => removeAt(place)
+    return {
+      work,
+      temp: join(place, 'tmp'),
+      run: `${owner}-${id}`,
+      placed: new Map(placed.map((file) => [file.path, file])),
+      async hasEnded(ended) {
+        if (isDurable) await writeEnded(place, ended, false).catch(unrecorded)
+      },
+      async leave(ended) {
+        if (!isDurable) return
+        leaving.add(id)
+        // The files first: once the record says so, they are believed to be there.
+        await worker
+          .run('bringToDisk', { folder: work })
+          .then(() => writeEnded(place, ended, true))
+          .catch(unrecorded)
+      },
+      remove: () => removeAt(place),
+    }
+  }
+
+  async function make(by: FilesWorker, { fill }: Filling): Promise<RunFolder> {
+    const id = newId()
+    const folder = folderAt(id, [])
     try {
       await ensureRoot()
-      await mkdir(work, { recursive: true, mode: 0o700 })
-      await mkdir(temp)
-      const placed = await fill(by, work)
-      return {
-        work,
-        temp,
-        run: `${owner}-${id}`,
-        placed: new Map(placed.map((file) => [file.path, file])),
-        remove,
-      }
+      await mkdir(folder.work, { recursive: true, mode: 0o700 })
+      await mkdir(folder.temp)
+      if (isDurable) await reserveEnded(dirname(folder.work))
+      return folderAt(id, await fill(by, folder.work))
     } catch (error) {
-      await remove()
+      await folder.remove()
       throw error
     }
   }
@@ -115,12 +157,34 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
   }
 
   return {
-    /** Ends what runs of an earlier start are still there, and removes their folders. Answers how many processes there were. */
-    async clear(): Promise<number> {
-      const ended = await worker.run('endProcesses', { run: `${owner}-` })
-      const left = await readdir(root).catch(() => [])
-      for (const name of left) await removeAt(join(root, name))
-      return ended
+    /**
+     * Ends what runs of an earlier start are still there, and removes their folders, but not those whose command has ended and
+     * whose job is to be done. Answers how many processes there were.
+     */
+    async clear(isActive: (job: string) => Promise<boolean>): Promise<number> {
+      const processes = await worker.run('endProcesses', { run: `${owner}-` })
+      for (const id of await readdir(root).catch(() => [])) {
+        const ended = await readEnded(join(root, id))
+        if (ended && !left.has(ended.job) && (await isActive(ended.job)))
+          left.set(ended.job, { folder: folderAt(id, []), ended })
+        else await removeAt(join(root, id))
+      }
+      return processes
+    },
+
+    /** Removes what an earlier start has left of jobs that were canceled meanwhile. */
+    async sweep(isActive: (job: string) => Promise<boolean>): Promise<void> {
+      for (const [job, { folder }] of left) {
+        if ((await isActive(job)) || !left.delete(job)) continue
+        await folder.remove()
+      }
+    },
+
+    /** What an earlier start has left of a job, once. */
+    takeLeft(job: string): LeftFolder | undefined {
+      const found = left.get(job)
+      left.delete(job)
+      return found
     },
 
     /** A folder of a run's own. */
@@ -154,7 +218,10 @@ export function createFolders({ root, worker, background, newId, onError }: Fold
       })
       spares.clear()
       await Promise.all(folders)
-      await removeAt(root)
+      // Those of jobs that did not get their turn stay for the next start, too.
+      for (const { folder } of left.values()) leaving.add(basename(dirname(folder.work)))
+      if (leaving.size === 0) return removeAt(root)
+      for (const id of await readdir(root)) if (!leaving.has(id)) await removeAt(join(root, id))
     },
   }
 }

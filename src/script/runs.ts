@@ -6,6 +6,7 @@ import type { Blobs, StagedBlob } from '../blob/blobs.ts'
 import type { Queries } from '../db/tables.ts'
 import type { JobContext, JobHandler, JobOutcome } from '../job/dispatcher.ts'
 import type { Claim } from '../job/jobs.ts'
+import { untilStored } from '../job/until-stored.ts'
 import type { Clocks } from '../kernel/clock.ts'
 import { atHorizon, toHorizonLineage } from '../ml/horizon.ts'
 import type { PredictPayload, TrainPayload } from '../ml/ml.ts'
@@ -15,6 +16,7 @@ import type { Command, FilePlaceholder, Scripts } from '../ml/runner.ts'
 import { createTrainings, runTimes } from '../ml/trainings.ts'
 import { toArguments } from './command.ts'
 import { configFileBytes } from './config-file.ts'
+import type { Ended } from './ended.ts'
 import type { PlacedFile } from './files.ts'
 import type { FilesWorker } from './files-worker.ts'
 import type { Filling, Folders, RunFolder } from './folders.ts'
@@ -22,8 +24,7 @@ import { type FolderEnd, runInFolder, type Surroundings } from './in-folder.ts'
 import type { Skipped } from './listing.ts'
 import { handled, tell, tellUnstored, unfinished } from './outcome.ts'
 import type { createProject } from './project.ts'
-import { untilStored } from './storing.ts'
-import { FilesError, isPassing } from './trouble.ts'
+import { FilesError, isPassing, toTrouble } from './trouble.ts'
 import { createWorkspaces, type KnownFile, skippedLine, type Workspace } from './workspace.ts'
 
 export interface ScriptRunsDeps {
@@ -161,54 +162,146 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     ...{ staged, kind: 'workspace' as const, type: workspaceMediaType, size },
   })
 
+  /** A run whose command has ended, in this start of the service or an earlier one. */
+  interface Ran {
+    folder: RunFolder
+    ended: Ended
+    known: readonly KnownFile[]
+    /** The workspace that it began with. */
+    base: () => Promise<{ hash: string; entries: readonly ManifestEntry[] }>
+    /** What the next run like this begins with; not known of one that was left. */
+    filling?: Filling
+  }
+
+  const baseOf = async (hash: string) => ({ hash, entries: await readManifest(blobs, hash) })
+
+  function takeLeft(claim: Claim, { log }: JobContext): Omit<Ran, 'base'> | undefined {
+    const left = folders.takeLeft(claim.id)
+    if (!left) return undefined
+    log('log', 'the command had ended before the service did: it does not run again')
+    // Which of its files are as they were placed is not known any more: all are read.
+    return { ...left, known: [] }
+  }
+
+  /** Does something with a new folder, which is taken away unless that ends with a command that has ended. */
+  async function attend(
+    folder: RunFolder,
+    work: () => Promise<Ran | JobOutcome>,
+  ): Promise<Ran | JobOutcome> {
+    let isLeft = false
+    try {
+      const ran = await work()
+      isLeft = 'ended' in ran
+      return ran
+    } finally {
+      if (!isLeft) void folder.remove()
+    }
+  }
+
+  /**
+   * Makes the outcome of a run. Its folder stays until that is written, and beyond a stop before, so that the next start can
+   * write it. `null`: the command has to run again.
+   */
+  async function finish(
+    { folder, ended, filling }: Ran,
+    kind: 'train' | 'predict',
+    work: () => Promise<JobOutcome | null>,
+  ): Promise<JobOutcome> {
+    let outcome: JobOutcome | null = null
+    try {
+      outcome = await work()
+    } finally {
+      const isStopped = outcome?.status === 'aborted' && deps.surroundings.stopping.aborted
+      if (isStopped) await folder.leave(ended)
+      else if (outcome === null || !('along' in outcome)) void folder.remove()
+      if (filling) folders.prepare(kind, filling)
+    }
+    if (outcome === null) return { status: 'aborted' }
+    if (outcome.status !== 'completed' && outcome.status !== 'failed') return outcome
+    const afterwards = async (isSettled: boolean) => {
+      if (isSettled) void folder.remove()
+      else await folder.leave(ended)
+    }
+    return { ...outcome, afterwards }
+  }
+
+  /** Stores what a run has left; to be called until it works. */
+  function collector(claim: Claim, { folder, known, base }: Ran): () => Promise<Workspace> {
+    let collect: (() => Promise<Workspace>) | undefined
+    return async () => {
+      collect ??= workspaces.collector({ job: claim.id, folder, base: await base(), known })
+      return collect()
+    }
+  }
+
+  const storing = (context: JobContext) => ({
+    ...{ context, onError, toTrouble },
+    maker: 'The command',
+    afterStop: 'It does not run again, also after a stop.',
+  })
+
+  /** Runs the train command, unless an earlier start has. */
+  async function runTraining(
+    claim: Claim,
+    payload: TrainPayload,
+    context: JobContext,
+  ): Promise<Ran | JobOutcome> {
+    const left = takeLeft(claim, context)
+    if (left) return { ...left, base: () => baseOf(left.ended.base) }
+    const since = clocks.serviceTime()
+    context.progress({ fraction: null, message: 'copying the project' })
+    // The project may be copied more than once, while it changes; the command runs once.
+    const { stored, folder } = await project.use(claim.id, async (stored) => {
+      return { stored, folder: await folders.take('train', stored.filling) }
+    })
+    return attend(folder, async () => {
+      logSkipped(stored, context)
+      const values = atHorizon(payload.config, payload.horizon)
+      const config = configFileBytes(values, scripts.configFormat)
+      const { facts, known: data } = await placeFrame(folder, dataFile, payload.data, context)
+      const known = [
+        await placeBytes(folder, configFile, config),
+        ...data,
+        ...(await placeGeo(folder, payload.geo)),
+      ]
+      context.progress({ fraction: null, message: 'running the train command' })
+      const files = { data_file: dataFile, geo_file: payload.geo === null ? '' : geoFile }
+      const end = await run(scripts.train, files, folder, context)
+      const early = unfinished(end)
+      if (early) return early
+      const ended = {
+        ...{ job: claim.id, since, end, command: scripts.train.text, base: stored.hash },
+        inputs: { data: facts },
+      }
+      await folder.hasEnded(ended)
+      return { folder, ended, known, base: async () => stored, filling: stored.filling }
+    })
+  }
+
   const train: JobHandler = (claim, context) =>
     handled(async () => {
       const payload = claim.payload as unknown as TrainPayload
-      const since = clocks.serviceTime()
-      context.progress({ fraction: null, message: 'copying the project' })
-      // The project may be copied more than once, while it changes; the command runs once.
-      const { stored, folder } = await project.use(claim.id, async (stored) => {
-        return { stored, folder: await folders.take('train', stored.filling) }
-      })
-      try {
-        logSkipped(stored, context)
-        const values = atHorizon(payload.config, payload.horizon)
-        const config = configFileBytes(values, scripts.configFormat)
-        const { facts, known: data } = await placeFrame(folder, dataFile, payload.data, context)
-        const known = [
-          await placeBytes(folder, configFile, config),
-          ...data,
-          ...(await placeGeo(folder, payload.geo)),
-        ]
-        context.progress({ fraction: null, message: 'running the train command' })
-        const files = { data_file: dataFile, geo_file: payload.geo === null ? '' : geoFile }
-        const end = await run(scripts.train, files, folder, context)
-        const early = unfinished(end)
-        if (early) return early
+      const ran = await runTraining(claim, payload, context)
+      if ('status' in ran) return ran
+      return finish(ran, 'train', async () => {
         context.progress({ fraction: null, message: 'storing the workspace' })
-        const collect = workspaces.collector({ job: claim.id, folder, base: stored, known })
-        const workspace = await untilStored(collect, { context, onError })
+        const collect = collector(claim, ran)
+        const workspace = await untilStored(collect, storing(context))
         if (!workspace) return { status: 'aborted' }
         logSkipped(workspace, context)
-        return trained({ claim, payload, since, end, workspace, facts, stored })
-      } finally {
-        void folder.remove()
-        folders.prepare('train', stored.filling)
-      }
+        return trained({ claim, payload, ended: ran.ended, workspace })
+      })
     })
 
   interface Trained {
     claim: Claim
     payload: TrainPayload
-    since: number
-    end: FolderEnd
+    ended: Ended
     workspace: Workspace
-    facts: FrameFacts
-    stored: { hash: string }
   }
 
-  function trained(run: Trained): JobOutcome {
-    const { claim, payload, since, end, workspace, facts, stored } = run
+  function trained({ claim, payload, ended, workspace }: Trained): JobOutcome {
+    const { since, end, base, command, inputs } = ended
     const { configId, config, horizon, geo } = payload
     const failure =
       end.failure === null
@@ -231,11 +324,11 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
           config,
           ...toHorizonLineage(horizon),
           inputs: { data: payload.data, ...(geo !== null && { geo }) },
-          project: stored.hash,
-          command: scripts.train.text,
+          project: base,
+          command,
           environment: end.environment,
           model: workspace.staged.hash,
-          signature: { inputs: { data: facts.fields }, output: null },
+          signature: { inputs: fieldsOf(inputs), output: null },
           metrics: {},
           chapkit_version: version,
         },
@@ -261,54 +354,73 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     return { hash, config, configId: made.config_id, entries, filling }
   }
 
+  /** Runs the predict command, unless an earlier start has. */
+  async function runPrediction(
+    claim: Claim,
+    payload: PredictPayload,
+    context: JobContext,
+  ): Promise<Ran | JobOutcome> {
+    const base = () => getTraining(payload.trainingId)
+    const left = takeLeft(claim, context)
+    if (left) return { ...left, base }
+    const since = clocks.serviceTime()
+    context.progress({ fraction: null, message: 'copying the workspace' })
+    const training = await base()
+    const folder = await folders.take('predict', training.filling)
+    return attend(folder, async () => {
+      const values = atHorizon(training.config, payload.horizon)
+      const config = configFileBytes(values, scripts.configFormat)
+      const historic = await placeFrame(folder, historicFile, payload.historic, context)
+      const future = await placeFrame(folder, futureFile, payload.future, context)
+      const known = [
+        await placeBytes(folder, configFile, config),
+        ...[...historic.known, ...future.known],
+        ...(await placeGeo(folder, payload.geo)),
+      ]
+      context.progress({ fraction: null, message: 'running the predict command' })
+      const files = {
+        historic_file: historicFile,
+        future_file: futureFile,
+        output_file: outputFile,
+        geo_file: payload.geo === null ? '' : geoFile,
+      }
+      const end = await run(scripts.predict, files, folder, context)
+      const early = unfinished(end)
+      if (early) return early
+      const ended = {
+        ...{ job: claim.id, since, end, command: scripts.predict.text, base: training.hash },
+        inputs: { historic: historic.facts, future: future.facts },
+      }
+      await folder.hasEnded(ended)
+      return { folder, ended, known, base, filling: training.filling }
+    })
+  }
+
   const predict: JobHandler = (claim, context) =>
     handled(async () => {
       const payload = claim.payload as unknown as PredictPayload
-      const since = clocks.serviceTime()
-      context.progress({ fraction: null, message: 'copying the workspace' })
-      const training = await getTraining(payload.trainingId)
-      const folder = await folders.take('predict', training.filling)
-      try {
-        const values = atHorizon(training.config, payload.horizon)
-        const config = configFileBytes(values, scripts.configFormat)
-        const historic = await placeFrame(folder, historicFile, payload.historic, context)
-        const future = await placeFrame(folder, futureFile, payload.future, context)
-        const known = [
-          await placeBytes(folder, configFile, config),
-          ...[...historic.known, ...future.known],
-          ...(await placeGeo(folder, payload.geo)),
-        ]
-        context.progress({ fraction: null, message: 'running the predict command' })
-        const files = {
-          historic_file: historicFile,
-          future_file: futureFile,
-          output_file: outputFile,
-          geo_file: payload.geo === null ? '' : geoFile,
-        }
-        const end = await run(scripts.predict, files, folder, context)
-        const early = unfinished(end)
-        if (early) return early
+      const ran = await runPrediction(claim, payload, context)
+      if ('status' in ran) return ran
+      const { folder, ended } = ran
+      return finish(ran, 'predict', async () => {
         context.progress({ fraction: null, message: 'storing the prediction' })
-        const collect = workspaces.collector({ job: claim.id, folder, base: training, known })
+        const collect = collector(claim, ran)
         const store = async () => {
-          const output = await readOutput(folder, end, payload.future)
+          const training = await getTraining(payload.trainingId)
+          const output = await readOutput(folder, ended.end, payload.future)
           const frame = 'frame' in output ? await blobs.stage(output.frame) : null
-          return { output, frame, workspace: await collect() }
+          return { training, output, frame, workspace: await collect() }
         }
-        const stored = await untilStored(store, { context, onError })
+        const stored = await untilStored(store, storing(context))
         if (!stored) return { status: 'aborted' }
         // A command that catches the signal of a stop may end well before its work is done.
-        const isCut = end.failure === null && 'failure' in stored.output
-        if (isCut && deps.surroundings.stopping.aborted) return { status: 'aborted' }
+        const isCut = ended.end.failure === null && 'failure' in stored.output
+        if (isCut && deps.surroundings.stopping.aborted) return null
         if ('frame' in stored.output)
           for (const warning of stored.output.warnings) context.log('log', `warning: ${warning}`)
         logSkipped(stored.workspace, context)
-        const inputs = { historic: historic.facts, future: future.facts }
-        return predicted({ claim, payload, since, end, training, inputs, ...stored })
-      } finally {
-        void folder.remove()
-        folders.prepare('predict', training.filling)
-      }
+        return predicted({ claim, payload, ended, ...stored })
+      })
     })
 
   type Output = { frame: Uint8Array; facts: FrameFacts; warnings: string[] } | { failure: string }
@@ -341,17 +453,16 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
   interface Predicted {
     claim: Claim
     payload: PredictPayload
-    since: number
-    end: FolderEnd
+    ended: Ended
     training: Training
     workspace: Workspace
     output: Output
     frame: StagedBlob | null
-    inputs: { historic: FrameFacts; future: FrameFacts }
   }
 
   function predicted(run: Predicted): JobOutcome {
-    const { claim, payload, since, end, training, workspace, output, frame, inputs } = run
+    const { claim, payload, training, workspace, output, frame } = run
+    const { since, end, command, inputs } = run.ended
     const { configId, config } = training
     const id = claim.artifactId ?? newId()
     // A folder that is gone had no result of this run, whatever was read in its place.
@@ -378,7 +489,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
       ...toHorizonLineage(payload.horizon),
       model: training.hash,
       training: payload.trainingId,
-      command: scripts.predict.text,
+      command,
       environment: end.environment,
       inputs: {
         historic: payload.historic,
@@ -386,7 +497,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         ...(payload.geo !== null && { geo: payload.geo }),
       },
       signature: {
-        inputs: { historic: inputs.historic.fields, future: inputs.future.fields },
+        inputs: fieldsOf(inputs),
         output: output.facts.fields,
       },
       metrics: {},
@@ -414,3 +525,6 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
 
   return { train, predict }
 }
+
+const fieldsOf = (inputs: Ended['inputs']) =>
+  Object.fromEntries(Object.entries(inputs).map(([name, { fields }]) => [name, fields]))

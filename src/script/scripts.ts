@@ -20,6 +20,8 @@ export interface WorkshopDeps {
   environment: Surroundings['environment']
   /** Aborts when the service begins to stop. */
   stopping: AbortSignal
+  /** Whether jobs are there when the service starts again. */
+  isDurable: boolean
   newId: () => string
   onError: (error: unknown, event: string) => void
 }
@@ -33,12 +35,14 @@ export type Workshop = ReturnType<typeof openWorkshop>
 
 /** Where commands run: those of a model, and those of tasks. */
 export function openWorkshop(deps: WorkshopDeps) {
-  const { scratch, owned, blobs, database, environment, stopping, newId, onError } = deps
+  const { scratch, owned, blobs, database, environment, stopping, isDurable, newId, onError } = deps
   const locale = findLocale(environment)
   const surroundings: Surroundings = { environment, locale, stopping }
   const worker = createFilesWorker()
   const background = createFilesWorker()
-  const folders = createFolders({ root: scratch, worker, background, newId, onError })
+  const folders = createFolders({
+    ...{ root: scratch, worker, background, isDurable, newId, onError },
+  })
   const except = [scratch, ...owned]
   const manifests = createManifests({ database, blobs })
   const projectAt = (root: string) =>
@@ -63,8 +67,15 @@ export function openWorkshop(deps: WorkshopDeps) {
     /** What scripts get as their locale. */
     locale: (): Promise<ScriptLocale> => locale,
 
-    /** Ends and removes what an earlier start has left. Answers how many processes there were. */
-    clear: (): Promise<number> => folders.clear(),
+    /**
+     * Ends and removes what an earlier start has left, but for what active jobs go on with. Answers how many processes there
+     * were.
+     */
+    clear: (isActive: (job: string) => Promise<boolean>): Promise<number> =>
+      folders.clear(isActive),
+
+    /** Removes what was left of jobs that are not active any more. */
+    sweep: (isActive: (job: string) => Promise<boolean>): Promise<void> => folders.sweep(isActive),
 
     /** Called when nothing runs any more. */
     async close(): Promise<void> {

@@ -95,6 +95,7 @@ const answerOf = (kind: Attack['kind']) =>
     rss: fc.double({ min: 0, max: 1e12, noNaN: true }),
     models: fc.array(fc.string({ maxLength: 8 }), { maxLength: 3 }),
     ends: fc.boolean(),
+    isSignaled: fc.boolean(),
   })
 const failed = fc.record({
   status: fc.constant('failed'),

@@ -175,6 +175,7 @@ function startOfService(platform: Platform, boot: string) {
     heartbeatTimeoutMs: 100,
     killSilent: false,
   })
+  const otherErrors: unknown[] = []
   const runs = createRuns({
     artifacts,
     blobs,
@@ -186,9 +187,9 @@ function startOfService(platform: Platform, boot: string) {
     newId,
     link: links.linkTrained,
     redact: (text) => text,
+    onError: (error) => void otherErrors.push(error),
   })
   let refused = 0
-  const otherErrors: unknown[] = []
   const dispatcher = createDispatcher({
     jobs,
     engine,

@@ -63,12 +63,17 @@ test('a job that does not end in time goes back to the queue and runs after the 
   expect(again.log.some(({ event }) => event === 'job.taken_over')).toBe(false)
 })
 
-test.each(['SIGTERM', 'SIGHUP'] as const)(
-  'a stop that signals a service and the hosts of its models (%s) costs a job none of its attempts',
-  async (signal) => {
+test.each([
+  ['SIGTERM', 'hold'],
+  ['SIGHUP', 'hold'],
+  ['SIGTERM', 'catches'],
+  ['SIGHUP', 'catches'],
+] as const)(
+  'a stop that signals a service and the hosts of its models (%s, %s) costs a job none of its attempts',
+  async (signal, behaviour) => {
     const first = await startService({ dataDir: temporaryFolder() })
     const { folder, began, runs, release } = stage()
-    const { json } = await first.train(await first.config('hold', folder))
+    const { json } = await first.train(await first.config(behaviour, folder))
     let service = first
     // As often as a job may lose its host until it fails.
     for (let stop = 0; stop < 3; stop++) {

@@ -1,8 +1,10 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
+import { unzip } from '../../src/script/fixtures/project.ts'
 import { findProcesses } from '../../src/script/leftovers.ts'
-import { type RunningProcess, startService, temporaryFolder, until } from './harness.ts'
+import { type RunningProcess, restart, startService, temporaryFolder, until } from './harness.ts'
 
 const mebibyte = 2 ** 20
 
@@ -163,3 +165,99 @@ function memoryOf({ pid }: RunningProcess): number {
   const [, kilobytes] = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   return Number(kilobytes) * 1024
 }
+
+/** Takes the files of a service away and gives them back: a disk that cannot take a result. */
+function storeOf({ options }: RunningProcess) {
+  const store = join(options.dataDir, 'chapkit.blobs')
+  const away = `${store}-away`
+  return {
+    breaks: () => renameSync(store, away),
+    heals() {
+      rmSync(store, { recursive: true, force: true })
+      renameSync(away, store)
+    },
+  }
+}
+
+/** A run of a command that leaves what the store cannot take, up to where that is waited for. */
+async function unstored(
+  service: RunningProcess,
+  folder: string,
+  submit: () => ReturnType<RunningProcess['train']>,
+) {
+  const before = runsIn(folder).length
+  rmSync(join(folder, 'go-on'), { force: true })
+  const { json } = await submit()
+  await until('it runs', () => runsIn(folder).length > before)
+  storeOf(service).breaks()
+  writeFileSync(join(folder, 'go-on'), '')
+  await until('it waits for the disk', async () => {
+    const { progress } = await service.job(json.job_id)
+    return progress?.message === 'waiting for the disk'
+  })
+  return { id: json.job_id as string, artifact: json.artifact_id as string, runs: before + 1 }
+}
+
+/** Names and sizes of the files of a workspace. */
+async function filesOf(service: RunningProcess, artifact: string) {
+  const answer = await service.open('GET', `/api/v1/artifacts/${artifact}/$download`)
+  const files = [...unzip(await buffer(answer))]
+  return files.map(([path, text]) => [path, text.length]).sort()
+}
+
+const ends = {
+  async 'is stopped'(service: RunningProcess) {
+    service.signal('SIGTERM')
+    await service.exited
+  },
+  'is killed': (service: RunningProcess) => service.kill(),
+}
+
+test.each(Object.entries(ends))(
+  'a command that had ended does not run again where the service %s before its result could be stored',
+  async (_, end) => {
+    const { service, folder } = await begin({ CHAPKIT_DRAIN_SECONDS: '0' })
+    const config = await service.config('large', folder)
+    const training = await unstored(service, folder, () => service.train(config))
+    await end(service)
+    storeOf(service).heals()
+
+    const second = await restart(service)
+    await second.reaches(training.id, 'completed')
+    expect(runsIn(folder)).toHaveLength(training.runs)
+    const path = `/api/v1/artifacts/${training.artifact}`
+    expect((await second.request('GET', path)).json.data.metadata).toMatchObject({
+      ...{ status: 'success', exit_code: 0, stdout: 'trained\n', config_id: config },
+    })
+    const { json: lineage } = await second.request('GET', `${path}/$lineage`)
+    expect(lineage).toMatchObject({ command: 'sh train.sh', project: expect.any(String) })
+    const { text } = await second.request('GET', `/api/v1/jobs/${training.id}/$logs`)
+    expect(text).toContain('It does not run again, also after a stop')
+    expect(text).toContain('the command had ended before the service did')
+    const usual = await second.train(config)
+    await second.reaches(usual.json.job_id, 'completed')
+    const files = await filesOf(second, training.artifact)
+    expect(files).toEqual(await filesOf(second, usual.json.artifact_id))
+    expect(files).toContainEqual(['deep/model.bin', 200_000])
+
+    const prediction = await unstored(second, folder, () => second.predict(training.artifact))
+    await end(second)
+    storeOf(second).heals()
+    const third = await restart(second)
+    await third.reaches(prediction.id, 'completed')
+    expect(runsIn(folder)).toHaveLength(prediction.runs)
+    const { json: made } = await third.request('GET', `/api/v1/artifacts/${prediction.artifact}`)
+    expect(made.data.content.data).toHaveLength(3)
+    await leavesNothing(third, folder)
+  },
+)
+
+test('what a command has left goes with its job, when that is canceled before it could be stored', async () => {
+  const { service, folder } = await begin({ CHAPKIT_DRAIN_SECONDS: '0' })
+  const config = await service.config('large', folder)
+  const one = await unstored(service, folder, () => service.train(config))
+  await service.request('POST', `/api/v1/jobs/${one.id}/$cancel`)
+  await service.reaches(one.id, 'canceled')
+  storeOf(service).heals()
+  await leavesNothing(service, folder)
+})

@@ -327,9 +327,25 @@ export const mutants: Mutant[] = [
     breaks:
       'a command that ended well never runs again, nor is lost, because the disk refuses what it left',
     file: 'src/script/runs.ts',
-    text: 'const workspace = await untilStored(collect, { context, onError })',
+    text: 'const workspace = await untilStored(collect, storing(context))',
     by: 'const workspace = await collect()',
     test: { file: 'src/script/runs.test.ts', name: 'waits for the store of the service' },
+  },
+  {
+    name: 'ended-command-forgotten',
+    breaks: 'a command that had ended does not run again after a stop',
+    file: 'src/script/folders.ts',
+    text: 'if (ended && !left.has(ended.job) && (await isActive(ended.job)))',
+    by: 'if (ended && false)',
+    test: { file: 'test/e2e/scripts.test.ts', name: 'a command that had ended does not run again' },
+  },
+  {
+    name: 'model-that-catches-a-stop',
+    breaks: 'a model that catches the signal of a stop and throws has not failed',
+    file: 'src/host/hosts.ts',
+    text: 'host.isSignaled() && hasFailed(outcome)',
+    by: 'false && hasFailed(outcome)',
+    test: { file: 'test/e2e/lifecycle.test.ts', name: 'costs a job none of its attempts' },
   },
   {
     name: 'ignore-file-read-as-empty',

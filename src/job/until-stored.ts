@@ -1,7 +1,6 @@
-import { ChapkitError } from '../errors.ts'
-import type { JobContext } from '../job/dispatcher.ts'
+import { ChapkitError, toError } from '../errors.ts'
 import { pause } from '../kernel/abort.ts'
-import { toTrouble } from './trouble.ts'
+import type { JobContext } from './dispatcher.ts'
 
 /** How long to wait before trying again what the disk refused. */
 const pauseMs = 2000
@@ -9,15 +8,21 @@ const pauseMs = 2000
 export interface Storing {
   context: Pick<JobContext, 'signal' | 'log' | 'progress'>
   onError: (error: unknown, event: string) => void
+  /** Who has made the result, as the first words of a sentence: `The command`. */
+  maker: string
+  /** What a stop before it is stored means, as a sentence. */
+  afterStop: string
+  /** Puts what the system said in the words of whoever asked for the run. */
+  toTrouble?: (error: unknown) => unknown
 }
 
 /**
- * Does what follows a command, until it works: reading and storing what the command has left. A full or failing disk must not
- * make the command run again, which may have taken hours. Null: the job was canceled, or the service stops, after which it does.
+ * Does what follows the work of a run, until it can be done: reading and storing its result. A full or failing disk must not make
+ * the work be done again, which may have taken hours. Null: the job was canceled, or the service stops.
  */
 export async function untilStored<Result>(
   work: () => Promise<Result>,
-  { context, onError }: Storing,
+  { context, onError, maker, afterStop, toTrouble = (error) => error }: Storing,
 ): Promise<Result | null> {
   for (let isFirst = true; ; isFirst = false) {
     try {
@@ -25,12 +30,11 @@ export async function untilStored<Result>(
     } catch (error) {
       if (!isOfStorage(error)) throw error
       if (isFirst) {
-        onError(error, 'script.store.failed')
-        const trouble = toTrouble(error) as Error
-        const said = `The command has ended, and what it left cannot be stored yet: ${trouble.message}`
+        onError(error, 'run.store.failed')
+        const { message } = toError(toTrouble(error))
         context.log(
           'log',
-          `${said} The service tries again until it can. Free space before you stop it: after a stop the command runs again`,
+          `${maker} has ended, and what it left cannot be stored yet: ${message} The service tries again until it can. ${afterStop}`,
         )
         context.progress({ fraction: null, message: 'waiting for the disk' })
       }
