@@ -262,7 +262,7 @@ test.each([
   ['cannot be written before the service stops', false],
 ])('who made an outcome is told when it %s', async (_, isWritten) => {
   const told: boolean[] = []
-  const { submit, jobs, dispatcher, errors } = await start({
+  const { submit, jobs, dispatcher, errors, ends } = await start({
     handlers: {
       train: {
         concurrency: 1,
@@ -277,7 +277,8 @@ test.each([
     },
   })
   const { id } = await submit()
-  if (!isWritten) while (errors.length < 1) await turn()
+  if (isWritten) await ends(id)
+  else while (errors.length < 1) await turn()
   await dispatcher.stop(0, AbortSignal.abort())
   expect(told).toEqual([isWritten])
   expect((await jobs.get(id)).status).toBe(isWritten ? 'completed' : 'running')

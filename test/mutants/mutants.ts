@@ -391,8 +391,8 @@ export const mutants: Mutant[] = [
     name: 'scripts-of-earlier-start-run-on',
     breaks: 'a start ends the scripts that an earlier one left',
     file: 'src/script/folders.ts',
-    text: "const ended = await worker.run('endProcesses',",
-    by: "const ended = 0 && await worker.run('endProcesses',",
+    text: "const processes = await worker.run('endProcesses',",
+    by: "const processes = 0 && await worker.run('endProcesses',",
     test: { file: 'test/crash/scripts.test.ts', name: 'a service that is killed' },
   },
   {
