@@ -78,6 +78,7 @@ interface Training {
 export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; predict: JobHandler } {
   const { scripts, root, project, folders, worker, artifacts, blobs, manifests, covariates } = deps
   const { clocks, newId, version, onError } = deps
+  const { stopping } = deps.surroundings
   const workspaces = createWorkspaces({ blobs, manifests, worker })
 
   const isAdapted = Object.keys(scripts.adapters).length > 0
@@ -211,7 +212,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     try {
       outcome = await work()
     } finally {
-      const isStopped = outcome?.status === 'aborted' && deps.surroundings.stopping.aborted
+      const isStopped = outcome?.status === 'aborted' && stopping.aborted
       if (isStopped) await folder.leave(ended)
       else if (outcome === null || !('along' in outcome)) void folder.remove()
       if (filling) folders.prepare(kind, filling)
@@ -234,8 +235,10 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
     }
   }
 
+  /** A stop need not wait until the disk takes what the next start can store. */
   const storing = (context: JobContext) => ({
-    ...{ context, onError, toTrouble },
+    context: { ...context, signal: AbortSignal.any([context.signal, stopping]) },
+    ...{ onError, toTrouble },
     maker: 'The command',
     afterStop: 'It does not run again, also after a stop.',
   })
@@ -415,7 +418,7 @@ export function createScriptRuns(deps: ScriptRunsDeps): { train: JobHandler; pre
         if (!stored) return { status: 'aborted' }
         // A command that catches the signal of a stop may end well before its work is done.
         const isCut = ended.end.failure === null && 'failure' in stored.output
-        if (isCut && deps.surroundings.stopping.aborted) return null
+        if (isCut && stopping.aborted) return null
         if ('frame' in stored.output)
           for (const warning of stored.output.warnings) context.log('log', `warning: ${warning}`)
         logSkipped(stored.workspace, context)
