@@ -1,13 +1,15 @@
 import { expect, test } from 'vitest'
+import { cases } from '../setup/campaign.ts'
 import type { Kind } from './ledger.ts'
 import { runCrashes, summary } from './program.ts'
 
-test('100 kills at random moments lose nothing that was acknowledged, and leave nothing half, twice or stuck', {
+// Two services side by side: most of the time is spent on starts.
+const kills = cases(100)
+
+test(`${2 * kills} kills at random moments lose nothing that was acknowledged, and leave nothing half, twice or stuck`, {
   timeout: 1_200_000,
 }, async () => {
   const seed = Number(process.env.CHAPKIT_CRASH_SEED ?? Date.now() % 1e6)
-  // Two services side by side: most of the time is spent on starts.
-  const kills = 50
   const reports = await Promise.all(
     [seed, seed + 1].map((each) => runCrashes({ kills, seed: each })),
   )

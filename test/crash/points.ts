@@ -50,10 +50,17 @@ interface Series {
 /** More calls than this in one operation is an operation that does not end. */
 const tooMany = 2000
 
-/** Enumerates the points of a scenario, `parallel` at a time. */
+export interface EnumerateOptions {
+  /** Points that are tried at a time. @default 3 */
+  parallel?: number
+  /** The first point and one in so many of the others are tried, by chance; 1: all. @default 1 */
+  oneIn?: number
+}
+
+/** Enumerates the points of a scenario. */
 export async function enumerate(
   scenario: Scenario,
-  { parallel = 3 }: { parallel?: number } = {},
+  { parallel = 3, oneIn = 1 }: EnumerateOptions = {},
 ): Promise<PointsReport> {
   using temporary = temporaryFolder()
   const base = temporary.path
@@ -73,7 +80,8 @@ export async function enumerate(
       const current = series.find(({ isOver }) => !isOver)
       if (!current) return
       const { thread, call } = current
-      const when = current.next++
+      const when = current.next
+      current.next += 1 + Math.floor(Math.random() * (2 * oneIn - 1))
       if (when > tooMany) throw new Error(`${scenario.name}: more than ${tooMany} ${call}`)
       const folder = join(base, String(folders++))
       copy(before, folder)

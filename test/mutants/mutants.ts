@@ -22,7 +22,7 @@ const traced = {
 }
 const killedAtEveryPointOf = (scenario: string) => ({
   file: `test/crash/${scenario.startsWith('job ') ? 'points-of-jobs' : 'points'}.test.ts`,
-  name: `killed at every point of: ${scenario},`,
+  name: `killed at any point of: ${scenario},`,
 })
 
 const histories = {
