@@ -75,6 +75,7 @@ export function createLogDestination({ onDropped, onRecovered }: LogDestinationO
       isClosed = true
       clearTimeout(timer)
       endings.delete(destination)
+      if (endings.size === 0) process.off('exit', writeAllLast)
       destination.writeLast()
       target.close()
     },

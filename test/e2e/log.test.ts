@@ -130,6 +130,29 @@ test('a service whose stdout is closed runs', async () => {
   await stops(child, exited)
 })
 
+test('many services in one process, at once or one after the other, leave no listeners behind', () => {
+  const program = `
+    import { ServiceBuilder } from 'chapkit'
+    const before = process.listenerCount('exit')
+    const make = (id) => new ServiceBuilder({ info: { id, display_name: id } }).withLogging().build()
+    const start = (service) => service.start({ databaseUrl: ':memory:', logFormat: 'json' })
+    const all = Array.from({ length: 12 }, (_, at) => make('at-once-' + at))
+    await Promise.all(all.map(start))
+    await Promise.all(all.map((service) => service.close()))
+    for (let at = 0; at < 12; at++) {
+      const service = make('after-' + at)
+      await start(service)
+      await service.close()
+    }
+    process.stderr.write(String(process.listenerCount('exit') - before))
+  `
+  const args = ['--conditions=chapkit-source', '--input-type=module', '-e', program]
+  const { stderr, status } = spawnSync(process.execPath, args, {
+    ...{ cwd: import.meta.dirname, encoding: 'utf8', timeout: 120_000 },
+  })
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '0' })
+})
+
 test('what was logged before a stop is in the file', async () => {
   const folder = temporaryFolder()
   mkdirSync(folder, { recursive: true })
