@@ -159,6 +159,33 @@ test('mlproject run serves a project as it is, in memory, to a prediction', asyn
   expect(readdirSync(folder, { recursive: true }).sort()).toEqual(before)
 })
 
+test.each([
+  ['sqlite:///kept/model.db', ['kept/model.db']],
+  [':memory:', []],
+  ['sqlite://', []],
+])(
+  'mlproject run --database %s stores there, and makes no file of that name',
+  async (database, files) => {
+    const folder = folderWith(project)
+    const before = readdirSync(folder, { recursive: true })
+    mkdirSync(join(folder, 'kept'))
+    const child = start(folder, 'mlproject', 'run', '--port', '0', '--database', database)
+    let said = ''
+    child.stderr?.on('data', (chunk) => {
+      said += chunk
+    })
+    await address(child)
+    child.kill('SIGTERM')
+    expect(await once(child, 'exit')).toEqual([0, null])
+    const after = readdirSync(folder, { recursive: true }) as string[]
+    const made = after.filter((name) => !before.includes(name) && name !== 'kept')
+    expect(made.filter((name) => !/-(wal|shm)$|\.lock/.test(name))).toEqual(
+      files.length > 0 ? expect.arrayContaining(files) : [],
+    )
+    expect(said.includes('in memory')).toBe(files.length === 0)
+  },
+)
+
 test('mlproject run --env hands variables on, tells of them in the lineage, and says what is not there', async () => {
   const folder = folderWith({
     MLproject: `name: env

@@ -1,6 +1,7 @@
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import type { ConfigFormat } from '../../mlproject/contract.ts'
 import { type RegistrationOptions, toService } from '../../mlproject/service.ts'
+import { databaseFile } from '../../platform.ts'
 import { environment, type Settings, withoutSecrets } from '../../settings.ts'
 import { failed, findProject } from '../mlproject.ts'
 import { outliveReaders, say } from '../print.ts'
@@ -23,6 +24,9 @@ export interface RunOptions {
 
 /** Where such a service listens when nobody says so. */
 const defaultPort = 9090
+
+/** A database that is no file. */
+const inMemory = ':memory:'
 
 /** Serves an MLproject as it is until the process is asked to end. Answers the exit code when it cannot, 0 when it runs. */
 export async function run(path: string, options: RunOptions): Promise<number> {
@@ -51,7 +55,7 @@ export async function run(path: string, options: RunOptions): Promise<number> {
       ...storage,
     })
     say(`${service.spec.info.display_name} at ${url} (API pages at ${url}/docs); Ctrl-C stops it`)
-    if (storage.databaseUrl === ':memory:')
+    if (storage.databaseUrl === inMemory)
       say('What it stores is in memory and gone when it stops; --data-dir keeps it')
     return 0
   } catch (error) {
@@ -90,9 +94,9 @@ function toRegistration(options: RunOptions): RegistrationOptions | null {
 function toStorage({ dataDir, database }: RunOptions): Partial<Settings> {
   if (dataDir !== undefined) return { dataDir }
   if (database !== undefined) {
-    const file = resolve(database)
-    return { databaseUrl: file, dataDir: dirname(file) }
+    const file = databaseFile({ databaseUrl: database, dataDir: '' })
+    return { databaseUrl: file, ...(file !== inMemory && { dataDir: dirname(file) }) }
   }
   const { CHAPKIT_DATA_DIR, DATABASE_URL } = environment()
-  return CHAPKIT_DATA_DIR || DATABASE_URL ? {} : { databaseUrl: ':memory:' }
+  return CHAPKIT_DATA_DIR || DATABASE_URL ? {} : { databaseUrl: inMemory }
 }
