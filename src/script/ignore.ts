@@ -69,6 +69,11 @@ const chaff = [
   '*.dylib',
 ]
 
+/** Rules for which `data/` and `Data/` are two folders. */
+function exact() {
+  return ignore({ ignorecase: false })
+}
+
 /** Says of a path below the project, with a `/` at its end for a folder, whether it stays out. */
 export type Ignored = (path: string) => boolean
 
@@ -79,11 +84,12 @@ export function projectRules(root: string): {
   isNever: Ignored
   ignored: Ignored
 } {
-  const secret = ignore().add(never)
+  // A secret is one however its name is written; a rule of a project means the letters that it has, as for git.
+  const secret = ignore({ ignorecase: true }).add(never)
   const own = readRules(root, '', '.chapkitignore')
   const theirs: string[] = []
   // One list of all rules: whether a folder is in decides for the files in it, wherever its rule stands.
-  const together = () => ignore().add(chaff).add(theirs).add(own)
+  const together = () => exact().add(chaff).add(theirs).add(own)
   let rules = together()
 
   return {
@@ -112,8 +118,8 @@ function below(folder: string, rule: string): string {
   return isAnchored ? `${not}/${at}/${pattern.replace(/^\//, '')}` : `${not}/${at}/**/${pattern}`
 }
 
-const ofSecrets = ignore().add(secrets)
-const ofTools = ignore().add(['__pycache__/', '*.pyc'])
+const ofSecrets = ignore({ ignorecase: true }).add(secrets)
+const ofTools = exact().add(['__pycache__/', '*.pyc'])
 
 /** What a command may leave in its folder that is not kept. Databases are: a command makes its own. */
 export const isSecret: Ignored = (path) => ofSecrets.ignores(path)

@@ -75,6 +75,36 @@ describe('the files of a project', () => {
     ])
   })
 
+  test('are told apart by the case of their letters, as git tells them, but a secret is one in any case', () => {
+    const files = {
+      '.gitignore': 'Data/\n*.CSV\n!Keep.csv\nnotes.md\n',
+      'sub/.gitignore': 'LOCAL.txt\n',
+      '.chapkitignore': '*.R\n!main.R\n',
+      ...{ 'data/a.txt': '', 'Data/a.txt': '', 'a.csv': '', 'b.CSV': '', 'Keep.csv': '' },
+      ...{
+        'keep.CSV': '',
+        'Notes.md': '',
+        'notes.md': '',
+        'sub/local.txt': '',
+        'sub/LOCAL.txt': '',
+      },
+      ...{ 'main.R': '', 'Main.R': '', 'main.r': '', 'Build/x.txt': '', 'build/x.txt': '' },
+      ...{ 'Server.PEM': '', '.Env': '', ID_RSA: '', 'Chapkit.DB': '' },
+    }
+    expect(paths(makeFolder(files)).sort()).toEqual(
+      [
+        'Build/x.txt',
+        'Keep.csv',
+        'Notes.md',
+        'a.csv',
+        'data/a.txt',
+        'main.R',
+        'main.r',
+        'sub/local.txt',
+      ].sort(),
+    )
+  })
+
   test('never hold a secret, also where .chapkitignore asks for it', () => {
     const root = makeFolder({ '.chapkitignore': '!.env\n!*.pem\n!*.db\n', '.env': '', 'a.pem': '' })
     expect(paths(root)).toEqual([])
