@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { type MLServiceInfoInput, ModelMetadata } from '../ml/info.ts'
 import type { Adapters } from '../ml/runner.ts'
-import { toNumber } from './options.ts'
-import { isMapping, type Path, type Reader, show } from './reader.ts'
+import { isMapping, type Path, type Reader, show, toNumber } from './reader.ts'
 
 /** What a file says of its service besides commands and options. The model runs without: what does not fit is a warning. */
 export interface Contract extends Omit<MLServiceInfoInput, 'id' | 'display_name'> {
@@ -36,12 +35,22 @@ export const contractKeys: readonly string[] = [
   ...boundNames.max,
 ]
 
+/** Bounds of a search are numbers, also where YAML 1.1 has texts: 1e-4. */
+function toSearchSpace(space: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const toBounds = (range: unknown) => {
+    if (!isMapping(range)) return range
+    const found = ['low', 'high', 'step'].filter((key) => Object.hasOwn(range, key))
+    return { ...range, ...Object.fromEntries(found.map((key) => [key, toNumber(range[key])])) }
+  }
+  return Object.fromEntries(Object.entries(space).map(([name, range]) => [name, toBounds(range)]))
+}
+
 export function readContract(reader: Reader): Contract {
   const { display_name, description, version, model_metadata } = readMetadata(reader)
   const revision = readWord(reader, ['version']) ?? version
   const target = readWord(reader, ['target'])
   const search = reader.offer(['hpo_search_space'], 'a mapping of options to values', (value) =>
-    isMapping(value) ? value : undefined,
+    isMapping(value) ? toSearchSpace(value) : undefined,
   )
   return {
     ...(display_name !== undefined && { display_name }),

@@ -1,5 +1,5 @@
 import { fromJsonSchema } from '../config/json-field.ts'
-import { isMapping } from './reader.ts'
+import { isMapping, toNumber } from './reader.ts'
 
 /** JSON Schema of an option, in standard words, without title, description and default. */
 export type OptionSchema = Readonly<Record<string, unknown>>
@@ -34,6 +34,13 @@ export const schemaKeywords = [
   ...['unevaluatedProperties', '$ref', '$defs', '$comment', 'examples', 'deprecated'],
 ] as const
 
+/** Keywords whose values are numbers, whatever the type of the option is. */
+const bounds = [
+  ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
+  ...['minLength', 'maxLength', 'minItems', 'maxItems', 'minProperties', 'maxProperties'],
+  ...['minContains', 'maxContains'],
+] as const
+
 const lists = ['anyOf', 'oneOf', 'allOf', 'prefixItems'] as const
 const single = [
   ...['not', 'if', 'then', 'else', 'items', 'contains', 'additionalProperties', 'propertyNames'],
@@ -55,6 +62,12 @@ export function toStandard(body: OptionSchema, warn: (text: string) => void): Op
   if (Array.isArray(schema.type))
     schema.type = [...new Set(schema.type.map((each) => toType(each, warn)))]
   else if (schema.type !== undefined) schema.type = toType(schema.type, warn)
+  // A bound such as 1e-3 or "10" is a text in YAML 1.1; a number is meant.
+  for (const key of bounds) if (schema[key] !== undefined) schema[key] = toNumber(schema[key])
+  if (schema.type === 'integer' || schema.type === 'number') {
+    if (Array.isArray(schema.enum)) schema.enum = schema.enum.map(toNumber)
+    if (schema.const !== undefined) schema.const = toNumber(schema.const)
+  }
   exclude(schema, 'minimum', 'exclusiveMinimum')
   exclude(schema, 'maximum', 'exclusiveMaximum')
   for (const key of lists)

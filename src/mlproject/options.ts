@@ -5,7 +5,7 @@ import { clampHorizon } from '../ml/horizon.ts'
 import type { MLServiceInfoInput } from '../ml/info.ts'
 import type { ConfigSchema } from '../ml/runner.ts'
 import { createCheck, type OptionSchema, schemaKeywords, toStandard } from './json-schema.ts'
-import { isMapping, type Reader, show, toFlag } from './reader.ts'
+import { isMapping, type Reader, show, toFlag, toNumber } from './reader.ts'
 
 /** An option that users of a model may set. */
 export interface UserOption {
@@ -177,13 +177,6 @@ function toType(value: unknown, type: unknown, { items }: OptionSchema, source: 
   if (type === 'string' && (typeof value === 'number' || typeof value === 'boolean'))
     return source ?? undefined
   return undefined
-}
-
-/** A number, also one in quotes. Anything else stays what it is. */
-export function toNumber(value: unknown): unknown {
-  if (typeof value !== 'string' || !/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(value))
-    return value
-  return Number(value)
 }
 
 /** The title of an option that has none. */

@@ -299,6 +299,32 @@ function withOption(text: string) {
   }
 }
 
+test.each([
+  ['{ type: integer, default: 010, minimum: 007, maximum: 0x10 }', 8, [7, 16], [6, 17]],
+  ['{ type: integer, default: 1_000, maximum: 1_000 }', 1000, [1000], [1001]],
+  [
+    '{ type: number, default: 1e-3, minimum: 1e-4, exclusiveMaximum: "1" }',
+    0.001,
+    [1e-4],
+    [1, 1e-5],
+  ],
+  ['{ type: number, default: 1e-3, enum: [1e-3, 010] }', 0.001, [0.001, 8], [10]],
+  ['{ type: integer, default: 1:30 }', 90, [90], [1.5]],
+  ['{ type: string, default: 010 }', '010', ['8'], [8]],
+  ['{ type: string, default: 1e-3 }', '1e-3', ['a'], [0.001]],
+])('an option %s has the numbers that PyYAML reads', (text, value, taken, refused) => {
+  const option = withOption(text)
+  expect(option.warnings).toEqual([])
+  expect(option.default).toBe(value)
+  expect(taken.filter((each) => !option.takes(each))).toEqual([])
+  expect(refused.filter((each) => option.takes(each))).toEqual([])
+})
+
+test('the bounds of a search are numbers, however they are written', () => {
+  const { project } = read('hpo_search_space: { rate: { low: 1e-4, high: 010 }, kind: [a, b] }\n')
+  expect(project.info.hpo_search_space).toEqual({ rate: { low: 1e-4, high: 8 }, kind: ['a', 'b'] })
+})
+
 test.each<[string, unknown[], unknown[]]>([
   ['{ type: array }', [[], [1, 'a']], [1, 'a', {}, null]],
   ['{ type: array, items: { type: integer }, minItems: 1 }', [[1]], [[], ['a'], [1.5]]],

@@ -1,4 +1,5 @@
 import { isAlias, isMap, isScalar, LineCounter, type Node, type Pair, parseDocument } from 'yaml'
+import { withPythonNumbers } from './yaml-numbers.ts'
 
 /** Something to say about a place of the file. */
 export interface Finding {
@@ -20,6 +21,7 @@ export function createReader(text: string) {
     lineCounter: lines,
     prettyErrors: false,
     merge: true,
+    customTags: withPythonNumbers,
     // What is odd is told by whoever reads it.
     logLevel: 'error',
   })
@@ -200,6 +202,13 @@ export function toFlag(value: unknown): boolean | undefined {
   if (typeof value !== 'string') return undefined
   if (/^(true|yes|on)$/i.test(value)) return true
   return /^(false|no|off)$/i.test(value) ? false : undefined
+}
+
+/** A number, also one in quotes. Anything else stays what it is. */
+export function toNumber(value: unknown): unknown {
+  if (typeof value !== 'string' || !/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(value))
+    return value
+  return Number(value)
 }
 
 /** A value as a message shows it. */
