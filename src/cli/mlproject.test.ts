@@ -167,7 +167,8 @@ test.each([
   'mlproject run --database %s stores there, and makes no file of that name',
   async (database, files) => {
     const folder = folderWith(project)
-    const before = readdirSync(folder, { recursive: true })
+    const deep = { recursive: true, encoding: 'utf8' } as const
+    const before = readdirSync(folder, deep)
     mkdirSync(join(folder, 'kept'))
     const child = start(folder, 'mlproject', 'run', '--port', '0', '--database', database)
     let said = ''
@@ -177,7 +178,7 @@ test.each([
     await address(child)
     child.kill('SIGTERM')
     expect(await once(child, 'exit')).toEqual([0, null])
-    const after = readdirSync(folder, { recursive: true }) as string[]
+    const after = readdirSync(folder, deep)
     const made = after.filter((name) => !before.includes(name) && name !== 'kept')
     expect(made.filter((name) => !/-(wal|shm)$|\.lock/.test(name))).toEqual(
       files.length > 0 ? expect.arrayContaining(files) : [],
