@@ -1,4 +1,4 @@
-import { writeCsv } from '../data/csv.ts'
+import { type LineEnd, writeCsv } from '../data/csv.ts'
 import type { FrameJson } from '../data/frame.ts'
 import { checkFrame, recordsText } from '../data/frame-json.ts'
 import { frameToParquet } from '../data/parquet.ts'
@@ -6,6 +6,8 @@ import { frameToParquet } from '../data/parquet.ts'
 /** What a frame can be downloaded as. */
 export const frameFormats = ['records', 'json', 'csv', 'parquet'] as const
 export type FrameFormat = (typeof frameFormats)[number]
+/** What a frame can be written as: `csv-lf` is that of scripts. */
+export type FrameForm = FrameFormat | 'csv-lf'
 
 /** Rows that are written at a time: of the text of a frame only so much stands in memory. */
 const rowsAtATime = 5000
@@ -17,10 +19,7 @@ export function readFrame(bytes: Uint8Array): FrameJson | null {
 }
 
 /** The bytes of a frame in a form, a part at a time. */
-export async function* writeFrame(
-  frame: FrameJson,
-  format: FrameFormat,
-): AsyncGenerator<Uint8Array> {
+export async function* writeFrame(frame: FrameJson, format: FrameForm): AsyncGenerator<Uint8Array> {
   if (format === 'parquet') {
     yield await frameToParquet(frame)
     return
@@ -29,7 +28,7 @@ export async function* writeFrame(
 }
 
 const texts: Readonly<
-  Record<Exclude<FrameFormat, 'parquet'>, (frame: FrameJson) => Iterable<string>>
+  Record<Exclude<FrameForm, 'parquet'>, (frame: FrameJson) => Iterable<string>>
 > = {
   *records(frame) {
     let mark = '['
@@ -50,11 +49,14 @@ const texts: Readonly<
     yield schema === undefined ? ']}' : `],"schema":${JSON.stringify(schema)}}`
   },
 
-  *csv(frame) {
-    const header = writeCsv({ columns: frame.columns, data: [] })
-    yield header
-    for (const part of parts(frame)) yield writeCsv(part).slice(header.length)
-  },
+  csv: (frame) => csvTexts(frame, '\r\n'),
+  'csv-lf': (frame) => csvTexts(frame, '\n'),
+}
+
+function* csvTexts(frame: FrameJson, lineEnd: LineEnd): Generator<string> {
+  const header = writeCsv({ columns: frame.columns, data: [] }, lineEnd)
+  yield header
+  for (const part of parts(frame)) yield writeCsv(part, lineEnd).slice(header.length)
 }
 
 function* parts({ columns, data }: FrameJson): Generator<FrameJson> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, writeSync } from 'node:fs'
 import { answerTasks } from '../thread/answer.ts'
-import { type FrameFormat, readFrame, writeFrame } from './frame-forms.ts'
+import { type FrameForm, readFrame, writeFrame } from './frame-forms.ts'
 
 /** JSON bytes of a blob: themselves, or the path of their file and the hash that they must have. */
 export type Source = { bytes: Uint8Array } | { path: string; hash: string }
@@ -15,7 +15,7 @@ export const tasks = {
     file,
   }: {
     source: Source
-    format: FrameFormat
+    format: FrameForm
     /** Descriptor of an empty file. */
     file: number
   }): Promise<number | null> {

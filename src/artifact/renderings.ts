@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import type { Blobs } from '../blob/blobs.ts'
 import { ChapkitError, toError } from '../errors.ts'
 import { createThread } from '../thread/caller.ts'
-import { type FrameFormat, readFrame, writeFrame } from './frame-forms.ts'
+import { type FrameForm, readFrame, writeFrame } from './frame-forms.ts'
 import type { RenderingTasks } from './rendering-thread.ts'
 
 export interface RenderingsDeps {
@@ -82,7 +82,7 @@ export function createRenderings(deps: RenderingsDeps) {
     return handle
   }
 
-  async function write(hash: string, format: FrameFormat): Promise<Kept | null> {
+  async function write(hash: string, format: FrameForm): Promise<Kept | null> {
     const source = await blobs.source(hash)
     const handle = await openNameless()
     try {
@@ -100,7 +100,7 @@ export function createRenderings(deps: RenderingsDeps) {
     }
   }
 
-  async function render(hash: string, format: FrameFormat, key: string): Promise<Kept | null> {
+  async function render(hash: string, format: FrameForm, key: string): Promise<Kept | null> {
     if (thread.waiting() >= maximumWaiting) {
       throw busy('The service has more frames to bring into another form than it can do')
     }
@@ -118,7 +118,7 @@ export function createRenderings(deps: RenderingsDeps) {
     return made
   }
 
-  function find(hash: string, format: FrameFormat): Promise<Kept | null> {
+  function find(hash: string, format: FrameForm): Promise<Kept | null> {
     const key = `${hash}-${format}`
     const asked =
       known.get(key) ??
@@ -148,7 +148,7 @@ export function createRenderings(deps: RenderingsDeps) {
 
   return {
     /** JSON content in a form; null when it is no frame. */
-    async get(hash: string, format: FrameFormat): Promise<Rendering | null> {
+    async get(hash: string, format: FrameForm): Promise<Rendering | null> {
       const { size } = await blobs.facts(hash)
       if (size <= smallBytes) return renderNow(await blobs.read(hash), format)
       const found = await find(hash, format)
@@ -170,7 +170,7 @@ export function createRenderings(deps: RenderingsDeps) {
   }
 }
 
-async function renderNow(bytes: Uint8Array, format: FrameFormat): Promise<Rendering | null> {
+async function renderNow(bytes: Uint8Array, format: FrameForm): Promise<Rendering | null> {
   const frame = readFrame(bytes)
   if (frame === null) return null
   const parts: Uint8Array[] = []

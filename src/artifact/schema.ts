@@ -77,8 +77,8 @@ export interface FileEntry {
   crc32: number
   /** The blob that it is, or is written from. */
   sha256: string
-  /** `csv`: the blob is a frame. */
-  derive?: 'csv'
+  /** The blob is a frame. `csv`, with CRLF, is of workspaces that were stored before 0.3. */
+  derive?: 'csv-lf' | 'csv'
 }
 
 /** A folder of a workspace: an empty one, or one with other rights than usual. Others follow from their files. */

@@ -323,7 +323,7 @@ test('scripts of an MLproject find the columns that its adapters name', async ()
   })
   const { data } = await send(`${url}/api/v1/artifacts/${trained.artifact_id}`)
   expect(data.metadata.stdout).toContain(
-    'time_period,location,disease_cases,rainfall,Cases,wk\r\n2024-W01,a,3,1.5,3,1\r\n',
+    'time_period,location,disease_cases,rainfall,Cases,wk\n2024-W01,a,3,1.5,3,1\n',
   )
 })
 

@@ -77,7 +77,7 @@ describe('train and predict', () => {
     const args = ['predict', 'train.csv', 'future.csv', '-o', 'forecast.csv']
     expect((await use(args, { cwd })).out).toMatch(/^Wrote the forecast to forecast.csv/)
     const text = readFileSync(join(cwd, 'forecast.csv'), 'utf8')
-    expect(text).toMatch(/^time_period,location,sample_0.*\r\n2024-03,north,4,/)
+    expect(text).toMatch(/^time_period,location,sample_0.*\n2024-03,north,4,/)
 
     writeFileSync(join(cwd, 'forecast.csv'), 'mine')
     expect(await use(args, { cwd })).toMatchObject({
@@ -101,7 +101,7 @@ describe('train and predict', () => {
     const trained = await json(['train', 'cas.csv', ...how, ...names], { cwd })
     const { artifacts } = createClient({ url: service.url })
     const archive = Buffer.from(await artifacts.download(trained.artifact_id))
-    expect(archive.includes('2024-01,Tillabéri,12,71.5\r\n2024-02,Tillabéri,18,3\r\n')).toBe(true)
+    expect(archive.includes('2024-01,Tillabéri,12,71.5\n2024-02,Tillabéri,18,3\n')).toBe(true)
     const predicted = await json(['predict', 'cas.csv', 'suite.csv', ...how, ...names], { cwd })
     expect(predicted.prediction.data).toEqual([['2024-03', 'Tillabéri', 2, 3, 4, 5, 6]])
   })
@@ -119,7 +119,7 @@ describe('train and predict', () => {
     const trained = await json(['train', 'commas.csv', ...how, ...config], { cwd })
     const { artifacts } = createClient({ url: service.url })
     const archive = Buffer.from(await artifacts.download(trained.artifact_id))
-    expect(archive.includes('2024-01,a,1,71.5\r\n2024-02,a,1,7\r\n')).toBe(true)
+    expect(archive.includes('2024-01,a,1,71.5\n2024-02,a,1,7\n')).toBe(true)
 
     const refused = ':2: Expected a number in column `wind`, got "1.234"'
     const { code, err } = await use(['train', 'points.csv', ...how, ...config], { cwd })

@@ -89,12 +89,15 @@ export function readCsv(text: string, options: CsvFileOptions = {}): CellColumns
   return { columns: names, cells }
 }
 
+/** CRLF is of RFC 4180, which programs get over HTTP; `awk`, `cut` and a shell take its CR for a part of the last cell. */
+export type LineEnd = '\r\n' | '\n'
+
 /**
- * Writes CSV: CRLF, quotes only where needed, null as an empty cell, an empty string as `""`, booleans as `True` and
+ * Writes CSV: CRLF unless another line end is asked for, quotes only where needed, null as an empty cell, an empty string as `""`, booleans as `True` and
  * `False`, numbers in their shortest form that reads back the same.
  */
-export function writeCsv(frame: FrameJson): string {
-  let text = `${frame.columns.map(quoted).join(',')}\r\n`
+export function writeCsv(frame: FrameJson, lineEnd: LineEnd = '\r\n'): string {
+  let text = frame.columns.map(quoted).join(',') + lineEnd
   for (const row of frame.data) {
     for (let column = 0; column < row.length; column++) {
       if (column > 0) text += ','
@@ -103,14 +106,14 @@ export function writeCsv(frame: FrameJson): string {
       else if (typeof cell === 'string') text += quoted(cell)
       else if (cell !== null) text += cell ? 'True' : 'False'
     }
-    text += '\r\n'
+    text += lineEnd
   }
   return text
 }
 
-/** Size in bytes and CRC-32 of the CSV that `writeCsv` gives, as a zip entry states them. */
+/** Size in bytes and CRC-32 of the CSV that scripts are given, as a zip entry states them. */
 export function csvFacts(frame: FrameJson): { size: number; crc32: number } {
-  const bytes = Buffer.from(writeCsv(frame))
+  const bytes = Buffer.from(writeCsv(frame, '\n'))
   return { size: bytes.byteLength, crc32: crc32(bytes) }
 }
 

@@ -16,9 +16,9 @@ export function fileEntry(path: string, staged: Omit<StagedBlob, 'inline'>): Fil
   return { path, mode: fileMode, size: staged.size, crc32: staged.crc32, sha256: staged.hash }
 }
 
-/** A file of a workspace that is a frame, written as CSV when somebody reads it. */
+/** A file of a workspace that is a frame, written as CSV with LF when somebody reads it. */
 export function csvEntry(path: string, frameHash: string, { csv }: FrameFacts): FileEntry {
-  return { path, mode: fileMode, ...csv, sha256: frameHash, derive: 'csv' }
+  return { path, mode: fileMode, ...csv, sha256: frameHash, derive: 'csv-lf' }
 }
 
 /** The config as YAML with sorted keys. */

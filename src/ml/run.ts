@@ -51,7 +51,7 @@ export interface RunEvents {
 
 export interface FrameFacts {
   rows: number
-  /** Size and CRC-32 of the frame written as CSV. */
+  /** Size and CRC-32 of the frame written as CSV with LF. */
   csv: { size: number; crc32: number }
   fields: Field[]
 }

@@ -47,8 +47,8 @@ export interface PlacedFile {
   path: string
   mode: number
   source: PlacedSource
-  /** The source is a frame, and the file is to be CSV. */
-  derive?: 'csv'
+  /** The source is a frame, and the file is to be CSV: with LF, or with CRLF as it once was. */
+  derive?: 'csv-lf' | 'csv'
 }
 
 /**
@@ -67,8 +67,10 @@ export function place({
   const placed = files.map(({ path, mode, source, derive }): FoundFile => {
     ensure(parentOf(path))
     const target = systemPath(folder, path)
-    if (derive) writeFileSync(target, writeCsv(readFrame(source)), { mode })
-    else if ('bytes' in source) writeFileSync(target, source.bytes, { mode })
+    if (derive) {
+      const text = writeCsv(readFrame(source), derive === 'csv' ? '\r\n' : '\n')
+      writeFileSync(target, text, { mode })
+    } else if ('bytes' in source) writeFileSync(target, source.bytes, { mode })
     else copy(source.path, target)
     chmodSync(target, mode)
     return look(folder, path, false)
@@ -174,7 +176,7 @@ export function placeFrame({
 }): { file: FoundFile; facts: FrameFacts; missing: string[] } {
   const json = readFrame(frame)
   const { frame: adapted, missing } = toAdapted(path, json, adapters)
-  const bytes = Buffer.from(writeCsv(adapted))
+  const bytes = Buffer.from(writeCsv(adapted, '\n'))
   const [file] = placeInputs({ folder, files: [{ path, mode: 0o644, source: { bytes } }] })
   return { file: file!, facts: factsOf(json, covariates), missing }
 }

@@ -32,9 +32,9 @@ describe('training', () => {
         'n-lags: 2',
         'prediction_periods: 3',
         'text: "; id `id` $(id)\\n--x"',
-        'time_period,location,disease_cases,rainfall\r',
-        '2024-01,007,3,1.5\r',
-        '2024-02,007,4,\r',
+        'time_period,location,disease_cases,rainfall',
+        '2024-01,007,3,1.5',
+        '2024-02,007,4,',
       ].join('\n')}\nno geo\n`,
     )
     const files = await service.workspace(id)
@@ -48,6 +48,24 @@ describe('training', () => {
     ])
     expect(files.get('where.txt')).not.toContain(service.project)
     expect(existsSync(join(service.project, 'where.txt'))).toBe(false)
+  })
+
+  test('has a last column that programs of a shell read as it is, and its workspace the same file', async () => {
+    const service = await startScripts({
+      ...counting,
+      'train.sh': 'tail -n 2 data.csv | cut -d, -f4 | od -An -c; cp data.csv copy.csv',
+    })
+    const { id } = await service.train()
+    const { json } = await service.request('GET', `/api/v1/artifacts/${id}`)
+    expect(json.data.metadata.stdout.split(/\s+/).filter(Boolean)).toEqual([
+      '1',
+      '.',
+      '5',
+      '\\n',
+      '\\n',
+    ])
+    const files = await service.workspace(id)
+    expect(files.get('data.csv')).toBe(files.get('copy.csv'))
   })
 
   test.each([

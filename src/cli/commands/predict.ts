@@ -1,5 +1,4 @@
 import { extname } from 'node:path'
-import { ChapkitClientError } from '../../client/index.ts'
 import { writeCsv } from '../../data/csv.ts'
 import type { DialectOptions } from '../../data/csv-dialect.ts'
 import { comparePeriods, nextPeriod, parsePeriod } from '../../data/periods.ts'
@@ -126,14 +125,9 @@ function toPlain(output: Output, { columns, data }: FrameJson): string {
 
 type Writer = (remote: Remote, id: string) => Promise<void>
 
-/** A forecast as CSV, made here where the service has no CSV. */
+/** A forecast as CSV, with the line ends that programs of a shell know. */
 async function readCsv({ client }: Remote, id: string): Promise<string> {
-  try {
-    return await client.artifacts.csv(id)
-  } catch (error) {
-    if (!(error instanceof ChapkitClientError) || error.code !== 'unexpected-answer') throw error
-    return writeCsv(await client.artifacts.frame(id))
-  }
+  return writeCsv(await client.artifacts.frame(id), '\n')
 }
 
 /** How a forecast is written, by the name of its file. Throws before anything is predicted when it cannot be. */

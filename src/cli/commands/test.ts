@@ -58,7 +58,7 @@ async function run(remote: Remote, options: TestOptions): Promise<number> {
       },
       async onData(name, frame) {
         if (options.saveData)
-          await writeFile(join(options.saveDataDir, `${name}.csv`), writeCsv(frame))
+          await writeFile(join(options.saveDataDir, `${name}.csv`), writeCsv(frame, '\n'))
       },
     })
   } finally {
