@@ -177,8 +177,8 @@ describe('a workspace', () => {
       'additional_continuous_covariates: []\nbehaviour: plain\nlearning-rate: 0.5\nn_lags: 3\nprediction_periods: 3\n',
     )
     expect(files.get('data.csv')).toBe(
-      'time_period,location,rainfall,mean_temperature,disease_cases,population,humidity\r\n' +
-        '2020-01,l0,210.5,26.1,12,426640,71\r\n2020-02,l0,180.2,26.4,,426640,68.5\r\n',
+      'time_period,location,rainfall,mean_temperature,disease_cases,population,humidity\n' +
+        '2020-01,l0,210.5,26.1,12,426640,71\n2020-02,l0,180.2,26.4,,426640,68.5\n',
     )
     const again = await probe.bytes(urlOf(made.artifactId))
     expect(again.body.equals(body)).toBe(true)
