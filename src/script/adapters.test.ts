@@ -57,7 +57,7 @@ test('scripts find the columns of adapters in every CSV file, and workspaces kee
   const trained = await service.train()
   const model = await service.request('GET', `/api/v1/artifacts/${trained.id}`)
   const data =
-    'time_period,location,disease_cases,rainfall,Cases,year,month\r\n2024-01,007,3,1.5,3,2024,1\r\n2024-02,007,4,,4,2024,2\r\n'
+    'time_period,location,disease_cases,rainfall,Cases,year,month\n2024-01,007,3,1.5,3,2024,1\n2024-02,007,4,,4,2024,2\n'
   expect(model.json.data.metadata.stdout).toBe(data)
   expect((await service.workspace(trained.id)).get('data.csv')).toBe(data)
   const { items } = (await service.request('GET', `/api/v1/jobs/${trained.job.id}/$logs`)).json
@@ -71,7 +71,7 @@ test('scripts find the columns of adapters in every CSV file, and workspaces kee
   const files = await service.workspace(json.children[0].id)
   expect(files.get('historic.csv')).toBe(data)
   expect(files.get('future.csv')).toBe(
-    'time_period,location,rainfall,year,month\r\n2024-03,007,2,2024,3\r\n2024-04,007,2.25,2024,4\r\n',
+    'time_period,location,rainfall,year,month\n2024-03,007,2,2024,3\n2024-04,007,2.25,2024,4\n',
   )
 })
 
