@@ -67,6 +67,7 @@ export const screen = {
     return process.stderr.columns
   },
   write: (text: string): boolean => process.stderr.write(text),
+  colour: (bar: string): string => styleText('cyan', bar, { stream: process.stderr }),
   /** For a library that wants the stream itself. */
   stream: (): NodeJS.WriteStream => process.stderr,
 }

@@ -1,4 +1,5 @@
-import { stripVTControlCharacters } from 'node:util'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import { createProgress, toBar } from './progress.ts'
@@ -13,7 +14,7 @@ test('a bar is never wider than the terminal', () => {
       ...([fc.nat({ max: 1e8 }), fc.integer({ min: 20, max: 200 })] as const),
       (title, done, said, elapsedMs, columns) => {
         const line = toBar(toText(title), { done, text: said }, { elapsedMs, columns })
-        expect(widthOf(stripVTControlCharacters(line))).toBeLessThan(columns)
+        expect(widthOf(line)).toBeLessThan(columns)
       },
     ),
     { numRuns: 10_000 },
@@ -41,6 +42,23 @@ test('the columns of a table stand below each other, whatever is in them', () =>
   ).split('\n')
   expect(new Set(table.map(widthOf)).size).toBe(1)
   expect(table[3]).toBe(`a b${' '.repeat(widthOf(table[3]!) - 6)}300`)
+})
+
+test.each([
+  ['', { FORCE_COLOR: '1' }, true],
+  [', but not where NO_COLOR is set', { NO_COLOR: '1' }, false],
+])('a bar on a terminal is coloured%s', (_, variables, isColoured) => {
+  const { NO_COLOR: _no, FORCE_COLOR: _force, ...rest } = process.env
+  const program = `
+    import { createProgress } from ${JSON.stringify(join(import.meta.dirname, 'progress.ts'))}
+    import { screen } from ${JSON.stringify(join(import.meta.dirname, 'print.ts'))}
+    const terminal = { isTTY: true, write: screen.write, colour: screen.colour }
+    createProgress('training', terminal, () => 0).end()
+  `
+  const args = ['--conditions=chapkit-source', '--input-type=module', '-e', program]
+  const { stderr } = spawnSync(process.execPath, args, { env: { ...rest, ...variables } })
+  expect(String(stderr)).toContain('░')
+  expect(String(stderr).includes('\u001b[36m')).toBe(isColoured)
 })
 
 test('without a terminal it says the newest now and then, and nothing of what is over soon', () => {

@@ -1,4 +1,3 @@
-import { styleText } from 'node:util'
 import type { Clock } from '../kernel/clock.ts'
 import { toText, widthOf } from './table.ts'
 
@@ -7,6 +6,8 @@ export interface Screen {
   readonly isTTY?: boolean
   readonly columns?: number
   write(text: string): unknown
+  /** Colours the bar, where colours are wanted. */
+  colour?(bar: string): string
 }
 
 export interface Step {
@@ -77,7 +78,8 @@ function createBar(title: string, screen: Screen, now: Clock): Progress {
   }
   const draw = () => {
     clear()
-    screen.write(toBar(title, step, { elapsedMs: now() - start, columns: screen.columns || 80 }))
+    const line = toBar(title, step, { elapsedMs: now() - start, columns: screen.columns || 80 })
+    screen.write(line.replace(/[█░]+/, (bar) => screen.colour?.(bar) ?? bar))
     drawn = true
   }
   const timer = setInterval(draw, paceBarMs)
@@ -116,8 +118,7 @@ export function toBar(
   const facts = [done !== null && percent(done), clock(elapsedMs), toText(text)]
     .filter(Boolean)
     .join('  ')
-  const line = cut(`${toText(title)}  ${bar}  ${facts}`, columns - 1)
-  return line.replace(/[█░]+/, (part) => styleText('cyan', part, { validateStream: false }))
+  return cut(`${toText(title)}  ${bar}  ${facts}`, columns - 1)
 }
 
 /** A piece that runs through the bar, where nobody knows how far it is. */
