@@ -49,6 +49,12 @@ test.each([
   ['#!/opt/none/bin/Rscript\n', 'names "/opt/none/bin/Rscript", which is not on this machine'],
   ['#!/usr/bin/env no-such-program\n', 'names "no-such-program", which was not found'],
   ['\ufeff#!/usr/bin/env python3\nimport sys\n', 'begins with a byte order mark'],
+  [
+    '#!/bin/sh\rexit 1\r',
+    "has line ends of old Macs (CR), so all of it is its first line: tr '\\r' '\\n'",
+  ],
+  ['#!/usr\n', 'names "/usr", which is no program that can be started'],
+  ['#!/etc/passwd\n', 'names "/etc/passwd", which is no program that can be started'],
 ])(
   'a script that begins with %j is told what is wrong with its first line',
   async (script, reason) => {

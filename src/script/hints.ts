@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
 import { basename, delimiter, isAbsolute, join } from 'node:path'
 import { isProgram } from './program.ts'
 
@@ -75,8 +75,13 @@ function hintOfProgram(file: string, folder: string, path: string, name = file):
   }
   if (!head.startsWith('#!')) return null
   const [line = ''] = head.slice(2).split('\n', 1)
+  if (/\r[^\r]/.test(line)) {
+    return `"${name}" has line ends of old Macs (CR), so all of it is its first line: tr '\\r' '\\n' makes them those of Unix (LF)`
+  }
   if (line.endsWith('\r')) return toUnixHint(name, `so it asks for the program "${line.trim()}\\r"`)
   const [interpreter = '', argument] = line.trim().split(/\s+/)
+  if (!isProgram(interpreter, path, folder) && existsSync(place(interpreter, folder)))
+    return `the first line of "${name}" names "${interpreter}", which is no program that can be started`
   if (!isProgram(interpreter, path, folder))
     return `the first line of "${name}" names "${interpreter}", which is not on this machine: install it, or write #!/usr/bin/env ${basename(interpreter)}`
   if (

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 
 /** Whether a program can be started: on the PATH, or, with a slash in its name, below a folder. */
@@ -9,7 +9,8 @@ export function isProgram(program: string, path: string, folder = '.'): boolean 
   return places.some((place) => {
     try {
       accessSync(place, constants.X_OK)
-      return true
+      // A folder has that right, too.
+      return statSync(place).isFile()
     } catch {
       return false
     }
