@@ -131,6 +131,17 @@ async function measure(
     }
   }
   for (const each of reads(ids, tree)) await one(each)
+  const execute = `POST ${api}/tasks/{id}/$execute`
+  await one({
+    operation: execute,
+    what: 'a function that reads all that is large',
+    send: {
+      method: 'POST',
+      path: `${api}/tasks/${ids.reader}/$execute`,
+      headers: { 'content-type': 'application/json', prefer: 'wait=60' },
+      body: Buffer.from(JSON.stringify({ parameters: { id: ids.frame } })),
+    },
+  })
   const untried = (await operations(send)).filter((operation) => !tried.has(operation))
   for (const operation of untried) {
     const [method, template] = operation.split(' ') as [string, string]
@@ -149,6 +160,7 @@ interface Ids {
   frame: string
   csvFrame: string
   task: string
+  reader: string
   place: string
   job: string
   trainingJob: string
@@ -181,7 +193,8 @@ async function fill(url: string, quick: boolean): Promise<Ids> {
   })
   await completed(client, prediction.job_id)
   const tasks = await client.json<{ id: string; name: string }[]>('GET', `${api}/tasks`)
-  const task = tasks.find(({ name }) => name === 'echo')?.id ?? ''
+  const taskOf = (wanted: string) => tasks.find(({ name }) => name === wanted)?.id ?? ''
+  const task = taskOf('echo')
   const ids = {
     config,
     largeConfig,
@@ -190,6 +203,7 @@ async function fill(url: string, quick: boolean): Promise<Ids> {
     frame: await stored('application/vnd.chapkit.dataframe+json', frame),
     csvFrame: await stored('text/csv', panel(quick ? 100 : 2801, 320)),
     task,
+    reader: taskOf('reader'),
     place: await create('/places', { code: 'a' }),
     job: prediction.job_id,
     trainingJob: training.job_id,

@@ -33,13 +33,23 @@ const echo = defineTask({
   run: () => ({ done: true }),
 })
 
+/** Asks the service for all that is large. */
+const reader = defineTask({
+  parameters: z.object({ id: z.string() }),
+  run: async ({ parameters: { id }, artifacts, configs }) => ({
+    rows: (await artifacts.frame(id)).length,
+    artifacts: (await artifacts.list()).length,
+    configs: (await configs.list()).length,
+  }),
+})
+
 const service = new MLServiceBuilder({
   module: import.meta.url,
   info: { id: 'bench-largest', display_name: 'Largest', period_type: 'monthly' },
   runner,
 })
   .withEntity(place)
-  .withTasks({ functions: { echo }, allowRemoteCommands: true })
+  .withTasks({ functions: { echo, reader }, allowRemoteCommands: true })
   .withSchedules({})
   .withMonitoring()
   .withRoutes((app) => {

@@ -226,6 +226,11 @@ export function createArtifacts(deps: ArtifactsDeps) {
 
     fullText,
 
+    /** The same, with the content as whoever is in another process gets at it: it does not pass through here. */
+    async parts(id: string): Promise<(string | { bytes: Uint8Array } | { path: string })[]> {
+      return aroundContent(await getRow(id), blobs.source)
+    },
+
     createTaken,
 
     /** Stores a client's artifact. An id that is there already is a conflict. */
@@ -391,12 +396,19 @@ export function createArtifacts(deps: ArtifactsDeps) {
       (await store.lineage(db, id)).at(-1),
   }
 
-  async function fullText(row: ArtifactRow): Promise<(string | Readable)[]> {
+  function fullText(row: ArtifactRow): Promise<(string | Readable)[]> {
+    return aroundContent(row, blobs.stream)
+  }
+
+  async function aroundContent<Content>(
+    row: ArtifactRow,
+    open: (hash: string) => Promise<Content>,
+  ): Promise<(string | Content)[]> {
     if (row.content_offset === null) return [summaryText(row)]
     const { head, tail } = artifactHalves(row)
     if (row.content_kind === null || row.content_hash === null) return [head, 'null', tail]
     if (row.content_kind !== 'json') return [head, bytesPlaceholder(row.content_size), tail]
-    return [head, await blobs.stream(row.content_hash), tail]
+    return [head, await open(row.content_hash), tail]
   }
 
   /** Puts an artifact with everything below it under another parent, in one moment for whoever reads. */

@@ -11,6 +11,8 @@ import { mostCallBytes, mostCalls } from './protocol.ts'
 const atOnce = 32
 /** Calls that wait for something else than the service's work: they cost nothing, and others may be what ends them. */
 const patient: ReadonlySet<string> = new Set(['jobs.wait'])
+/** Calls whose answers may be large, one of which is worked on at a time. */
+const bulky: ReadonlySet<string> = new Set(['artifacts.list', 'configs.list'])
 
 export interface Call {
   method: string
@@ -26,23 +28,30 @@ export type Calls = ReturnType<typeof createCalls>
 export function createCalls(answer: CallService | undefined) {
   const waiting: Call[] = []
   let working = 0
+  let isBulky = false
   let unanswered = 0
   let unansweredBytes = 0
   let isOver = false
 
   function next(): void {
-    while (working < atOnce && waiting.length > 0) void work(waiting.shift()!)
+    while (working < atOnce) {
+      const at = waiting.findIndex(({ method }) => !(isBulky && bulky.has(method)))
+      if (at < 0) return
+      void work(waiting.splice(at, 1)[0]!)
+    }
   }
 
   async function work(call: Call): Promise<void> {
     const isPatient = patient.has(call.method)
     if (!isPatient) working++
+    if (bulky.has(call.method)) isBulky = true
     const said = await answer!(call.method, call.args)
     if (isOver) return
     call.reply(said, () => {
       unanswered--
       unansweredBytes -= call.bytes
       if (!isPatient) working--
+      if (bulky.has(call.method)) isBulky = false
       next()
     })
   }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { toError } from '../errors.ts'
 import { createFrameReader, encodeFrame, type FrameLimit, ProtocolError } from './frames.ts'
 import { type FromHost, readFromHost, typeOfKind } from './from-host.ts'
-import { kindsToHost, limitsFromHost, packRequest, type ToHost } from './protocol.ts'
+import { kindsToHost, limitsFromHost, packAnswer, packRequest, type ToHost } from './protocol.ts'
 
 /** How long messages of a host are handled before there is a pause, at least as long: it shares this thread with everybody. */
 const sliceMs = 4
@@ -83,7 +83,14 @@ export function connectToHost(socket: Socket | null | undefined, options: Connec
 
 function toFrame(message: ToHost): Uint8Array[] {
   const { type, ...content } = message
-  if (message.type !== 'run') return encodeFrame(kindsToHost[type], content)
-  const { packed, attachments } = packRequest(message.request)
-  return encodeFrame(kindsToHost.run, { id: message.id, request: packed }, attachments)
+  if (message.type === 'run') {
+    const { packed, attachments } = packRequest(message.request)
+    return encodeFrame(kindsToHost.run, { id: message.id, request: packed }, attachments)
+  }
+  if (message.type === 'reply') {
+    const { id, call, answer } = message
+    const { packed, attachments } = packAnswer(answer)
+    return encodeFrame(kindsToHost.reply, { id, call, answer: packed }, attachments)
+  }
+  return encodeFrame(kindsToHost[type], content)
 }

@@ -1,4 +1,4 @@
-import type { BytesSource, CallAnswer, RunRequest } from '../ml/run.ts'
+import type { BytesSource, CallAnswer, JsonParts, RunRequest } from '../ml/run.ts'
 import type { Frame, FrameLimit } from './frames.ts'
 
 /*
@@ -101,6 +101,11 @@ type PackedSource = { at: number; length: number } | { path: string }
 
 /** A request without its bytes, and the bytes in the order in which the request names them. */
 export function packRequest(request: RunRequest): { packed: unknown; attachments: Uint8Array[] } {
+  const { pack, attachments } = packing()
+  return { packed: mapSources(request, pack as never), attachments }
+}
+
+function packing() {
   const attachments: Uint8Array[] = []
   let at = 0
   const pack = (source: BytesSource): PackedSource => {
@@ -110,14 +115,32 @@ export function packRequest(request: RunRequest): { packed: unknown; attachments
     at += bytes.byteLength
     return { at: at - bytes.byteLength, length: bytes.byteLength }
   }
-  return { packed: mapSources(request, pack as never), attachments }
+  return { pack, attachments }
+}
+
+function unpack(source: PackedSource, attachment: Uint8Array): BytesSource {
+  if ('path' in source) return source
+  return { bytes: attachment.subarray(source.at, source.at + source.length) }
+}
+
+/** An answer to a call without its bytes, and the bytes in the order in which it names them. */
+export function packAnswer(answer: CallAnswer): { packed: unknown; attachments: Uint8Array[] } {
+  if (!('parts' in answer)) return { packed: answer, attachments: [] }
+  const { pack, attachments } = packing()
+  const parts = answer.parts.map((part) =>
+    pack(typeof part === 'string' ? { bytes: Buffer.from(part) } : part),
+  )
+  return { packed: { parts }, attachments }
+}
+
+function unpackAnswer(packed: CallAnswer, attachment: Uint8Array): CallAnswer {
+  if (!('parts' in packed)) return packed
+  const parts = packed.parts as unknown as PackedSource[]
+  return { parts: parts.map((part) => unpack(part, attachment)) satisfies JsonParts }
 }
 
 export function unpackRequest(packed: RunRequest, attachment: Uint8Array): RunRequest {
-  return mapSources(packed, ((source: PackedSource): BytesSource => {
-    if ('path' in source) return source
-    return { bytes: attachment.subarray(source.at, source.at + source.length) }
-  }) as never)
+  return mapSources(packed, ((source: PackedSource) => unpack(source, attachment)) as never)
 }
 
 function mapSources(request: RunRequest, map: (source: BytesSource) => BytesSource): RunRequest {
@@ -149,11 +172,10 @@ export function readToHost({ kind, json, attachment }: Frame): ToHost {
     }
     case kindsToHost.cancel:
       return { type: 'cancel', ...(message as { id: number }) }
-    case kindsToHost.reply:
-      return {
-        type: 'reply',
-        ...(message as { id: number; call: number; answer: CallAnswer }),
-      }
+    case kindsToHost.reply: {
+      const { id, call, answer } = message as { id: number; call: number; answer: CallAnswer }
+      return { type: 'reply', id, call, answer: unpackAnswer(answer, attachment) }
+    }
     default:
       return { type: 'end' }
   }

@@ -5,15 +5,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Answered, IdempotentRequest } from '../idempotency/idempotency.ts'
 import { ulidSchema } from '../kernel/id.ts'
 import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
-import {
-  type Page,
-  type PageQuery,
-  type PageRequest,
-  toPage,
-  toPageRequest,
-} from '../kernel/page.ts'
+import { type Page, type PageQuery, toPage, toPageRequest } from '../kernel/page.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Permission } from '../permissions.ts'
+import { firstSlice, type Slice, type Sliced, slices } from './slices.ts'
 import { sseHeaders, sseStream } from './sse.ts'
 
 declare module 'fastify' {
@@ -191,19 +186,9 @@ export function nextPageLink(request: FastifyRequest, after: string, size: numbe
   return `<?${query}>; rel="next"`
 }
 
-/** Items that are read at a stretch before it is known how large they are. */
-const firstSlice = 100
-const largestSlice = 1000
-/** About so many characters of items are read and written at a stretch: others are answered in between. */
-const sliceLength = 512 * 1024
-
-interface List<Item extends { id: string }> {
-  /** The items of a page by key, in order. */
-  fetch: (page: PageRequest) => Promise<Item[]>
+interface List<Item extends { id: string }> extends Sliced<Item> {
   /** The envelope of a page by number, or its text. */
   page: (page: number, size: number) => Promise<unknown>
-  /** Default `JSON.stringify`. */
-  toText?: (item: Item) => string
 }
 
 /** Answers a list as clients of the contract expect it: an envelope, a page by key, or the whole as a bare array. */
@@ -259,46 +244,10 @@ function inBrackets(texts: readonly string[]): string[] {
   return ['[', ...texts.map((text, at) => (at === 0 ? text : `,${text}`)), ']']
 }
 
-interface Slice {
-  texts: string[]
-  /** Id of the last item. */
-  last: string
-}
-
-/**
- * The items behind a place, as many at a time as are read and written without holding up others: a list may be long, and each of
- * its items large.
- */
-async function* slices<Item extends { id: string }>(
-  { fetch, toText = (item: Item) => JSON.stringify(item) }: List<Item>,
-  start: string | null,
-  most: number,
-): AsyncGenerator<Slice, void> {
-  let after = start
-  let left = most
-  for (let size = firstSlice; left > 0; ) {
-    const wanted = Math.min(size, left)
-    const items = await fetch({ kind: 'key', after, size: wanted })
-    const last = items.at(-1)
-    if (!last) return
-    const texts = items.map(toText)
-    yield { texts, last: last.id }
-    if (items.length < wanted) return
-    left -= items.length
-    after = last.id
-    const length = texts.reduce((sum, text) => sum + text.length, 0)
-    size = Math.max(1, Math.min(largestSlice, Math.floor((wanted * sliceLength) / length)))
-    await turn()
-  }
-}
-
-/** Lets the event loop take what has come meanwhile. */
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
 /** The whole list as JSON text, a slice at a time: a long list must not stand in memory. */
 async function* wholeList(
   first: readonly string[],
-  others: AsyncGenerator<Slice, void>,
+  others: AsyncGenerator<Slice<unknown>, void>,
 ): AsyncGenerator<string> {
   yield `[${first.join(',')}`
   for await (const { texts } of others) yield `,${texts.join(',')}`

@@ -103,9 +103,13 @@ export type RunOutcome =
   /** `signal` aborted, or the hosts were closed. */
   | { status: 'aborted' }
 
+/** JSON in parts that follow each other: text, and bytes that only whoever asked reads, as they may be many. */
+export type JsonParts = readonly (string | BytesSource)[]
+
 /** What the service answers to a call of a run. An error of the catalogue has its code. */
 export type CallAnswer =
   | { value: unknown }
+  | { parts: JsonParts }
   | { error: { code: string | null; message: string; issues?: readonly Issue[] } }
 
 /** Asks the service something in the midst of a run: a method by name, with plain data. Never rejects. */

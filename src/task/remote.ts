@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { DataFrame, type FrameJson } from '../data/index.ts'
 import { ChapkitError, type ErrorCode, errorCatalogue } from '../errors.ts'
-import type { CallAnswer, CallService } from '../ml/run.ts'
+import type { CallAnswer, CallService, JsonParts } from '../ml/run.ts'
 import { toPlain } from './plain.ts'
 import type {
   FrameInput,
@@ -26,7 +27,9 @@ export function createRemote(
     try {
       // Both ends of a list are known: what is left out at the end is null there.
       const plain = args.map((each) => toPlain(each ?? null, method))
-      return toResult<Result>(await Promise.race([callService(method, plain), aborted.promise]))
+      return await toResult<Result>(
+        await Promise.race([callService(method, plain), aborted.promise]),
+      )
     } finally {
       signal.removeEventListener('abort', abort)
     }
@@ -105,9 +108,20 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function toResult<Result>(answer: CallAnswer): Result {
-  if (!('error' in answer)) return answer.value as Result
+async function toResult<Result>(answer: CallAnswer): Promise<Result> {
+  if ('value' in answer) return answer.value as Result
+  if ('parts' in answer) return (await readParts(answer.parts)) as Result
   const { code, message, issues } = answer.error
   if (code === null || !(code in errorCatalogue)) throw new Error(message)
   throw new ChapkitError(code as ErrorCode, message, issues ? { issues } : {})
+}
+
+/** What the service has not read itself, as there may be much of it. */
+async function readParts(parts: JsonParts): Promise<unknown> {
+  const pieces: Uint8Array[] = []
+  for (const part of parts) {
+    if (typeof part === 'string') pieces.push(Buffer.from(part))
+    else pieces.push('bytes' in part ? part.bytes : await readFile(part.path))
+  }
+  return JSON.parse(Buffer.concat(pieces).toString())
 }

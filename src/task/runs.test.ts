@@ -6,6 +6,7 @@ import { createTestService } from 'chapkit/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { isAlive, until } from '../../test/e2e/harness.ts'
+import { longStretches } from '../../test/setup/long-stretches.ts'
 import type { StartOptions } from '../definition.ts'
 import fullService from './fixtures/service.ts'
 
@@ -235,6 +236,43 @@ describe.each(['inline', 'process'] as const)('a function (%s)', (hosting) => {
     expect(artifact.data.result).toEqual({
       ...{ status: 'completed', metrics: { mean: 15 }, predicted: 'completed' },
       forecast: [['2024-03', 'oslo', 15]],
+    })
+  })
+
+  test('reads what is large itself, whole and in order: the service only passes it on', async () => {
+    const service = await start()
+    const create = async (path: string, body: object): Promise<string> =>
+      (await service.request('POST', `/api/v1/${path}`, body)).json.id
+    const content = {
+      columns: ['time_period', 'location', 'note'],
+      data: Array.from({ length: 20_000 }, (_, row) => ['2024-01', `place ${row}`, 'ä😀"']),
+    }
+    const id = await create('artifacts', { data: { type: 'generic', content, note: 'behind' } })
+    await create('artifacts', { data: { type: 'other', text: 'x'.repeat(200_000) } })
+    const listed: [string, number][] = [[id, 34]]
+    for (let at = 0; at < 5; at++) {
+      const data = { type: 'generic', text: 'x'.repeat(150_000 + at) }
+      listed.push([await create('artifacts', { data }), data.text.length + 28])
+    }
+    const named: [string, number][] = []
+    for (let at = 0; at < 130; at++) {
+      const data = { prediction_periods: 3, text: 'x'.repeat(5000 + at) }
+      const tags = at % 2 ? ['b'] : ['c']
+      const config = await create('configs', { name: 'large', tags, data })
+      if (at % 2) named.push([config, expect.any(Number) as never])
+    }
+    let result: unknown
+    const read = async () => {
+      result = (await run(service, 'measure', { id })).artifact.data.result
+    }
+    const ofFunctions =
+      hosting === 'inline' ? /^(testing|host|task\/(remote|fixtures))|^a test$/ : undefined
+    expect(await longStretches(read, ofFunctions)).toEqual([])
+    expect(result).toEqual({
+      content: JSON.stringify(content).length,
+      rows: content.data.length,
+      listed,
+      named,
     })
   })
 

@@ -1,21 +1,22 @@
 import { z } from 'zod'
 import type { Artifacts } from '../artifact/artifacts.ts'
 import type { ArtifactIntake } from '../artifact/intake-queue.ts'
-import { toSummary } from '../artifact/render.ts'
-import type { Configs } from '../config/configs.ts'
+import { summaryText, toSummary } from '../artifact/render.ts'
+import type { ArtifactRow } from '../artifact/store.ts'
+import { type Configs, configText } from '../config/configs.ts'
 import { ConfigIn } from '../config/schema.ts'
 import { ChapkitError, toError, validationError } from '../errors.ts'
+import { type Sliced, sliceLength, slices, turn } from '../http/slices.ts'
 import type { Jobs } from '../job/jobs.ts'
 import { isFinal, jobStatuses } from '../job/schema.ts'
 import { parseUlid } from '../kernel/id.ts'
-import type { PageRequest } from '../kernel/page.ts'
 import { fromSchemaIssues } from '../kernel/schema-issues.ts'
 import { show } from '../kernel/show.ts'
 import { Tags } from '../kernel/tags.ts'
 import type { PredictIntake, TrainIntake } from '../ml/intake.ts'
 import type { IntakeQueue } from '../ml/intake-queue.ts'
 import type { Ml } from '../ml/ml.ts'
-import type { CallAnswer } from '../ml/run.ts'
+import type { CallAnswer, JsonParts } from '../ml/run.ts'
 
 export interface ServeDeps {
   /** Parts that the service has; null for others. */
@@ -31,9 +32,11 @@ export interface ServeDeps {
 /** How long one look at a job waits. */
 const lookMs = 60_000
 const chunk = 1000
+/** Bytes that one list may have: all of it is in memory until the function has it. */
+const largestList = 128 * 2 ** 20
 
 // biome-ignore lint/suspicious/noExplicitAny: what arrives is checked by the rules, as what a client sends
-type Method = (signal: AbortSignal, ...args: any[]) => Promise<unknown>
+type Method<Answer> = (signal: AbortSignal, ...args: any[]) => Promise<Answer>
 
 /** Answers what task functions ask of the service; the other end of `remote.ts`. */
 export function createServe(deps: ServeDeps) {
@@ -41,29 +44,13 @@ export function createServe(deps: ServeDeps) {
   const configs = () => deps.configs ?? lacks('configs', 'withConfig()')
   const ml = () => deps.ml ?? lacks('model', 'withMl()')
 
-  const methods: Readonly<Record<string, Method>> = {
+  const methods: Readonly<Record<string, Method<unknown>>> = {
     'configs.get': async (_, id: unknown) => configs().get(toId(id)),
     'configs.find': async (_, id: unknown) => configs().find(toId(id)),
-    'configs.list': async (_, filter: unknown) => {
-      const { tag, name: wanted } = read(ConfigFilter, filter ?? {})
-      return collect(
-        configs().list,
-        ({ tags, name }) => (tag === undefined || tags.includes(tag)) && (wanted ?? name) === name,
-      )
-    },
     'configs.create': async (_, config: unknown) => configs().create(read(NewConfig, config)),
     'configs.update': async (_, id: unknown, config: unknown) =>
       configs().update(toId(id), read(NewConfig, config)),
 
-    'artifacts.get': async (_, id: unknown) =>
-      JSON.parse(await toText(await artifacts.text(toId(id)))),
-    'artifacts.list': async (_, given: unknown) => {
-      const filter = read(ArtifactFilter, given ?? {})
-      return collect(
-        async (page) => (await artifacts.list(page)).map(toSummary),
-        (artifact) => fits(artifact, filter),
-      )
-    },
     'artifacts.lineage': async (_, id: unknown) => artifacts.lineage(toId(id)),
     'artifacts.create': async (_, body: unknown) => {
       const { data, ...rest } = await deps.artifactIntake.take(toBytes(body))
@@ -83,6 +70,23 @@ export function createServe(deps: ServeDeps) {
     'ml.predict': async (_, body: unknown) =>
       ml().predict((await take('predict', body)) as PredictIntake),
     'ml.validate': async (_, body: unknown) => ml().validate(take('by-type', body)),
+  }
+
+  /** What these answer may be large: only the function reads it. */
+  const large: Readonly<Record<string, Method<JsonParts>>> = {
+    'configs.list': async (_, filter: unknown) => {
+      const { tag, name: wanted } = read(ConfigFilter, filter ?? {})
+      return collect(
+        { fetch: configs().rows, toText: configText },
+        ({ tags, name }) =>
+          (tag === undefined || JSON.parse(tags).includes(tag)) && (wanted ?? name) === name,
+      )
+    },
+    'artifacts.get': (_, id: unknown) => artifacts.parts(toId(id)),
+    'artifacts.list': async (_, given: unknown) => {
+      const filter = read(ArtifactFilter, given ?? {})
+      return collect({ fetch: artifacts.list, toText: summaryText }, (row) => fits(row, filter))
+    },
   }
 
   const take = (type: 'train' | 'predict' | 'by-type', body: unknown) =>
@@ -106,6 +110,7 @@ export function createServe(deps: ServeDeps) {
     signal: AbortSignal,
   ): Promise<CallAnswer> => {
     try {
+      if (Object.hasOwn(large, method)) return { parts: await large[method]!(signal, ...args) }
       const found = Object.hasOwn(methods, method) ? methods[method] : undefined
       if (!found) throw new ChapkitError('not-found', `The service has no method ${method}`)
       return { value: (await found(signal, ...args)) ?? null }
@@ -165,38 +170,45 @@ function lacks(what: string, method: string): never {
 }
 
 function fits(
-  { tags, parent_id, data }: ReturnType<typeof toSummary>,
+  { tags, parent_id, data }: ArtifactRow,
   { tag, parentId, type }: z.output<typeof ArtifactFilter>,
 ): boolean {
-  const own = (data as { type?: unknown } | null)?.type
   return (
-    (tag === undefined || tags.includes(tag)) &&
+    (tag === undefined || JSON.parse(tags).includes(tag)) &&
     (parentId === undefined || parent_id === parentId) &&
-    (type === undefined || own === type)
+    (type === undefined || (JSON.parse(data) as { type?: unknown } | null)?.type === type)
   )
 }
 
-/** All items of a list that are wanted, read a chunk at a time. */
+/** All items of a list that are wanted. */
 async function collect<Item extends { id: string }>(
-  list: (page: PageRequest) => Promise<Item[]>,
+  list: Sliced<Item>,
   isWanted: (item: Item) => boolean,
-): Promise<Item[]> {
-  const wanted: Item[] = []
-  let after: string | null = null
-  for (;;) {
-    const items: Item[] = await list({ kind: 'key', after, size: chunk })
-    wanted.push(...items.filter(isWanted))
-    const last = items.at(-1)
-    if (!last || items.length < chunk) return wanted
-    after = last.id
+): Promise<JsonParts> {
+  const parts: { bytes: Uint8Array }[] = []
+  let left = largestList
+  let mark = '['
+  for await (const { items, texts } of slices(list, null, Number.POSITIVE_INFINITY)) {
+    const wanted: string[] = []
+    let looked = 0
+    for (const [at, item] of items.entries()) {
+      const text = texts[at]!
+      if (isWanted(item)) wanted.push(text)
+      looked += text.length
+      if (looked < sliceLength) continue
+      looked = 0
+      await turn()
+    }
+    if (wanted.length === 0) continue
+    const bytes = Buffer.from(mark + wanted.join(','))
+    mark = ','
+    parts.push({ bytes })
+    left -= bytes.byteLength
+    if (left >= 0) continue
+    throw new ChapkitError(
+      'payload-too-large',
+      `Expected a list of at most ${largestList} bytes of JSON, got more; name what is wanted of it`,
+    )
   }
-}
-
-async function toText(pieces: (string | AsyncIterable<Uint8Array>)[]): Promise<string> {
-  let text = ''
-  for (const piece of pieces) {
-    if (typeof piece === 'string') text += piece
-    else text += Buffer.concat(await Array.fromAsync(piece)).toString()
-  }
-  return text
+  return [...parts, mark === '[' ? '[]' : ']']
 }

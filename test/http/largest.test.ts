@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { writeCsv } from '../../src/data/csv.ts'
 import { recordsText } from '../../src/data/frame-json.ts'
 import { frameToParquet } from '../../src/data/parquet.ts'
@@ -14,11 +14,9 @@ import {
   startProbe,
   trainAndPredict,
 } from '../compat/fixtures.ts'
+import { longStretches } from '../setup/long-stretches.ts'
 
 const base = '/api/v1/artifacts'
-/** Characters of JSON that the thread of the service may read or write at a stretch. */
-const stretch = 300 * 1024
-
 let probe: Probe
 beforeAll(async () => {
   probe = await startProbe()
@@ -39,36 +37,6 @@ const frame = {
 const createFrame = (content: object = frame, type = frameType) =>
   createArtifact(probe, { data: { type: 'generic', content_type: type, content } })
 const urlOf = (id: string, format: string) => `${base}/${id}/$download?format=${format}`
-
-/** What this thread reads and writes as JSON while `work` is done, of a length that others would notice. */
-async function longStretches(work: () => Promise<unknown>): Promise<string[]> {
-  const found: string[] = []
-  const note = (what: string, text: unknown) => {
-    if (typeof text !== 'string' || text.length <= stretch) return
-    // A test reads its answers, and here models run in this process: neither is the service.
-    const caller = /src\/(\S+?\.ts):/.exec(new Error().stack ?? '')?.[1] ?? 'a test'
-    if (!/^(testing|host)\/|^a test$/.test(caller))
-      found.push(`${what} ${text.length} in ${caller}`)
-  }
-  const { parse, stringify } = JSON
-  const spies = [
-    vi.spyOn(JSON, 'parse').mockImplementation((text, reviver) => {
-      note('parse', text)
-      return parse(text, reviver)
-    }),
-    vi.spyOn(JSON, 'stringify').mockImplementation((value, replacer, space) => {
-      const text = stringify(value, replacer as never, space)
-      note('stringify', text)
-      return text
-    }),
-  ]
-  try {
-    await work()
-  } finally {
-    for (const spy of spies) spy.mockRestore()
-  }
-  return found
-}
 
 describe('a large frame', () => {
   const expected: Record<string, () => Promise<Uint8Array>> = {
