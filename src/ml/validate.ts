@@ -15,6 +15,7 @@ import { readInSlices } from './frame-slices.ts'
 import { atHorizon, checkBounds, checkMismatch, type Horizon, resolveHorizon } from './horizon.ts'
 import type { MLServiceInfo } from './info.ts'
 import type { Intake, PredictIntake, TakenBytes, TakenFrame, TrainIntake } from './intake.ts'
+import { readJsonInSlices } from './json-slices.ts'
 import { findModel } from './model-file.ts'
 import type { Diagnostic, ModelRunner } from './runner.ts'
 
@@ -117,7 +118,7 @@ export function createValidation({
     }
     if (config && !hasError(diagnostics) && runner.validateTrain) {
       const data = await readInSlices(intake.data.bytes)
-      const context = { config: atHorizon(config, horizon), data, geo: toGeo(intake.geo) }
+      const context = { config: atHorizon(config, horizon), data, geo: await toGeo(intake.geo) }
       diagnostics.push(...(await runner.validateTrain(context)))
     }
     return { diagnostics, prepared: config && { config, configId: stored.id, horizon } }
@@ -164,7 +165,11 @@ export function createValidation({
         historic: await readInSlices(intake.historic.bytes),
         future: await readInSlices(intake.future.bytes),
       }
-      const context = { config: atHorizon(config, horizon), ...frames, geo: toGeo(intake.geo) }
+      const context = {
+        config: atHorizon(config, horizon),
+        ...frames,
+        geo: await toGeo(intake.geo),
+      }
       diagnostics.push(...(await runner.validatePredict(context)))
     }
     return { diagnostics, prepared: { config, configId, horizon } }
@@ -311,8 +316,8 @@ async function hashOf(pieces: AsyncIterable<Uint8Array>): Promise<string> {
   return hash.digest('hex')
 }
 
-function toGeo(taken: TakenBytes | null): FeatureCollection | null {
-  return taken && (JSON.parse(Buffer.from(taken.bytes).toString()) as FeatureCollection)
+async function toGeo(taken: TakenBytes | null): Promise<FeatureCollection | null> {
+  return taken && ((await readJsonInSlices(taken.bytes)) as FeatureCollection)
 }
 
 /** A failing hook is the model author's bug: named by its kind, its text stays in the log. */
