@@ -10,13 +10,13 @@ import {
   type CrudVerbs,
   idempotencyHeader,
   listAnswer,
-  noteBody,
   sendAnswered,
   sendList,
   sendPieces,
   statsAnswer,
   toIdempotentRequest,
 } from '../http/routes.ts'
+import { wholeBody } from '../http/whole-body.ts'
 import type { Idempotency } from '../idempotency/idempotency.ts'
 import { parseUlid, ulidSchema } from '../kernel/id.ts'
 import { pageQueryProperties } from '../kernel/page.ts'
@@ -60,9 +60,8 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
     taking.removeContentTypeParser('application/json')
     taking.addContentTypeParser(
       'application/json',
-      { parseAs: 'buffer' },
-      async (request: FastifyRequest, body: Buffer) => {
-        noteBody(request, body)
+      async (request: FastifyRequest, payload: Readable) => {
+        const body = await wholeBody(request, payload)
         return body.byteLength === 0 ? undefined : intake.take(body)
       },
     )

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Artifacts } from '../artifact/artifacts.ts'
 import type { Blobs } from '../blob/blobs.ts'
@@ -6,11 +7,12 @@ import {
   addEndpoint,
   type Endpoint,
   idempotencyHeader,
-  noteBody,
   onlyWaits,
   sendAnswered,
+  sendPieces,
   toIdempotentRequest,
 } from '../http/routes.ts'
+import { wholeBody } from '../http/whole-body.ts'
 import type { Answered, Idempotency, IdempotentRequest } from '../idempotency/idempotency.ts'
 import { exampleJob, isFinal, type JobRecord, jobSchema } from '../job/schema.ts'
 import { isUlid, parseUlid } from '../kernel/id.ts'
@@ -70,18 +72,21 @@ export function mlRoutes(deps: MlRoutesDeps) {
     if (!job || !isFinal(job.status)) return sendAnswered(reply, outcome)
     if (outcome.replayed) reply.header('idempotency-replayed', 'true')
     reply.headers({ 'preference-applied': `wait=${wait}`, 'content-type': 'application/json' })
-    return reply.send(await withEnd(outcome.answered.body, job, kind))
+    return sendPieces(reply, await withEnd(outcome.answered.body, job, kind))
   }
 
   /** The answer of a submit whose job has ended; a prediction's frame is passed on as it is stored. */
-  async function withEnd(body: string, job: JobRecord, kind: 'train' | 'predict'): Promise<Buffer> {
+  async function withEnd(
+    body: string,
+    job: JobRecord,
+    kind: 'train' | 'predict',
+  ): Promise<(string | Readable)[]> {
     const head = `${body.slice(0, -1)},"job":${JSON.stringify(job)}`
     if (kind === 'train' || job.status !== 'completed' || job.artifact_id === null) {
-      return Buffer.from(`${head}}`)
+      return [`${head}}`]
     }
     const { content_hash: hash } = await artifacts.getRow(job.artifact_id)
-    const frame = hash === null ? Buffer.from('null') : await blobs.read(hash)
-    return Buffer.concat([Buffer.from(`${head},"prediction":`), frame, Buffer.from('}')])
+    return [`${head},"prediction":`, hash === null ? 'null' : await blobs.stream(hash), '}']
   }
 
   return async (app: FastifyInstance) => {
@@ -274,10 +279,7 @@ interface SampleQuery {
 
 /** Bodies of a media type, as the bytes that came. */
 function takeBytes(app: FastifyInstance, type: string): void {
-  app.addContentTypeParser(type, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
-    noteBody(request, body)
-    done(null, body)
-  })
+  app.addContentTypeParser(type, wholeBody)
 }
 
 const isCsv = (request: FastifyRequest): boolean =>
