@@ -6,6 +6,7 @@ import { announce, openRegistration } from './announce.ts'
 import { createArtifacts } from './artifact/artifacts.ts'
 import { createTreeChanges } from './artifact/change/changes.ts'
 import { createArtifactIntake } from './artifact/intake-queue.ts'
+import { createLayouts } from './artifact/layouts.ts'
 import { createRenderings } from './artifact/renderings.ts'
 import { artifactRoutes } from './artifact/routes.ts'
 import { mlHierarchy } from './artifact/schema.ts'
@@ -178,6 +179,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         artifacts,
         blobs,
         renderings,
+        layouts: createLayouts({ blobs }),
         intake: artifactIntake,
         idempotency,
         update,

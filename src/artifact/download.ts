@@ -3,11 +3,11 @@ import type { Blobs } from '../blob/blobs.ts'
 import { ChapkitError } from '../errors.ts'
 import type { Download } from '../http/bytes.ts'
 import type { FrameFormat } from './frame-forms.ts'
-import { readManifest } from './manifest.ts'
+import type { Layouts } from './layouts.ts'
 import type { Renderings } from './renderings.ts'
 import { type FileEntry, frameMediaType } from './schema.ts'
 import type { ArtifactRow } from './store.ts'
-import { layoutZip, zipStream } from './zip.ts'
+import { zipStream } from './zip.ts'
 
 const frameMediaTypes: Readonly<Record<FrameFormat, string>> = {
   records: frameMediaType,
@@ -25,10 +25,11 @@ const extensions: Record<string, string> = {
   'application/vnd.apache.parquet': 'parquet',
 }
 
-/** Where the bytes of artifacts are, and their frames in other forms. */
+/** Where the bytes of artifacts are, their frames in other forms, and their archives. */
 export interface DownloadDeps {
   blobs: Blobs
   renderings: Renderings
+  layouts: Layouts
 }
 
 /** What a client gets when it downloads an artifact. Throws 404 without content and 400 for content that is no file. */
@@ -109,7 +110,7 @@ async function workspaceDownload(
   hash: string,
   deps: DownloadDeps,
 ): Promise<Download> {
-  const layout = layoutZip<FileEntry>(await readManifest(deps.blobs, hash))
+  const layout = await deps.layouts.get(hash)
   const open = (entry: FileEntry, start: number, end: number) => openEntry(entry, deps, start, end)
   return toFile(row, 'application/zip', layout.size, `"${hash}"`, (start, end) =>
     zipStream(layout, open, { start, end }),

@@ -1,7 +1,8 @@
 import type { Blobs, StagedBlob } from '../blob/blobs.ts'
 import type { Database } from '../db/database.ts'
+import { readJsonInSlices } from './json-slices.ts'
 import type { Manifest, ManifestEntry } from './schema.ts'
-import { layoutZip } from './zip.ts'
+import { layoutZipInSlices } from './zip.ts'
 
 /** What a workspace is made of: its own files, folders and links, on top of those of another one. */
 export interface Layer {
@@ -25,7 +26,7 @@ export function manifestBytes({ base, without = [], entries }: Layer): Buffer {
 
 /** All files of a workspace, those of the manifests below it included. */
 export async function readManifest(blobs: Blobs, hash: string): Promise<ManifestEntry[]> {
-  const manifest = JSON.parse(Buffer.from(await blobs.read(hash)).toString()) as Manifest
+  const manifest = (await readJsonInSlices(await blobs.read(hash))) as Manifest
   if (manifest.base === undefined) return manifest.entries
   return onTop(await readManifest(blobs, manifest.base), manifest)
 }
@@ -94,6 +95,6 @@ export function createManifests({ database, blobs }: ManifestsDeps) {
 }
 
 /** Size of the zip that these files make. */
-export function zipSize(entries: ManifestEntry[]): number {
-  return layoutZip(entries).size
+export async function zipSize(entries: ManifestEntry[]): Promise<number> {
+  return (await layoutZipInSlices(entries)).size
 }

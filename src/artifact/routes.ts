@@ -26,6 +26,7 @@ import { frameTag, toDownload } from './download.ts'
 import { exampleArtifact, exampleFrameArtifact, nodeSchema, outSchema } from './examples.ts'
 import { type FrameFormat, frameFormats } from './frame-forms.ts'
 import type { ArtifactIntake } from './intake-queue.ts'
+import type { Layouts } from './layouts.ts'
 import { artifactHalves, summaryText } from './render.ts'
 import type { Renderings } from './renderings.ts'
 import { ArtifactIn } from './schema.ts'
@@ -35,6 +36,7 @@ export interface ArtifactRoutesDeps {
   artifacts: Artifacts
   blobs: Blobs
   renderings: Renderings
+  layouts: Layouts
   intake: ArtifactIntake
   idempotency: Idempotency
   /** Replaces an artifact, unless something forbids its move. */
@@ -48,7 +50,7 @@ export interface ArtifactRoutesDeps {
 
 /** `/artifacts`: the CRUD of artifacts, their trees and their content. */
 export function artifactRoutes(deps: ArtifactRoutesDeps) {
-  const { artifacts, blobs, renderings, intake, idempotency, prefix, publicUrl, verbs } = deps
+  const { artifacts, blobs, intake, idempotency, prefix, publicUrl, verbs } = deps
   const tag = 'Artifacts'
   const one = { description: 'The artifact', schema: outSchema, example: exampleArtifact }
   const ofOne = { permission: 'artifact:read', method: 'GET', tag, problems: [400, 404] } as const
@@ -382,7 +384,7 @@ export function artifactRoutes(deps: ArtifactRoutesDeps) {
             tag !== null && namesTag(request.headers['if-none-match'], tag)
               ? notModified(tag)
               : await answerDownload(
-                  await toDownload(row, { blobs, renderings }, format),
+                  await toDownload(row, deps, format),
                   request.headers,
                   request.method,
                 )

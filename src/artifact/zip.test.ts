@@ -11,7 +11,7 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { testWith } from '../../test/setup/needs.ts'
 import { pathFromBytes } from '../kernel/path.ts'
-import { layoutZip, type OpenEntry, type ZipEntry, zipStream } from './zip.ts'
+import { layoutZip, layoutZipInSlices, type OpenEntry, type ZipEntry, zipStream } from './zip.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'chapkit-zip-'))
 afterAll(() => rmSync(root, { recursive: true }))
@@ -515,3 +515,20 @@ function parse(zipped: Buffer) {
     return entry
   })
 }
+
+test('others have their turns while an archive of many files is laid out, which is the same', async () => {
+  const many = Array.from({ length: 10_000 }, (_, at) => ({
+    ...{ path: `d${at % 77}/${at}`, mode: 0o644, size: at, crc32: at },
+  }))
+  let turns = 0
+  const count = () => {
+    turns++
+    counting = setImmediate(count)
+  }
+  let counting = setImmediate(count)
+  const layout = await layoutZipInSlices(many)
+  clearImmediate(counting)
+  expect(layout).toEqual(layoutZip(many))
+  // Each of five passes takes a thousand files at a time.
+  expect(turns).toBeGreaterThanOrEqual(50)
+})

@@ -11,6 +11,7 @@
  * Fields that do not fit 32 (or, for the count, 16) bits hold all ones and the value follows in a zip64 structure.
  */
 import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { ChapkitError } from '../errors.ts'
 import { pathToBytes } from '../kernel/path.ts'
@@ -97,31 +98,66 @@ const typeOfFile = 0o170000
 /** Of MS-DOS, for programs that know no other. */
 const directoryAttribute = 0x10
 
+/** Entries that are placed before everybody else has a turn. */
+const entriesPerTurn = 1000
+
 /** Places the entries. A path that could leave the folder it is unpacked in, or stands twice, is refused. */
 export function layoutZip<Entry extends ZipEntry>(
   entries: readonly (Entry | ZipFolder | ZipLink)[],
 ): ZipLayout<Entry> {
-  refusePaths(entries)
-  const isEncoded = !entries.every(({ path }) => isPlainPath(path))
-  // By bytes: the order does not depend on a locale, nor on how strings are held.
-  const sorted = entries
-    .map((entry) => partOf(entry, isEncoded))
-    .sort((a, b) => Buffer.compare(a.name, b.name))
+  const steps = layoutSteps(entries)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}
+
+/** As `layoutZip`, for entries of which there may be many: others have their turns meanwhile. */
+export async function layoutZipInSlices<Entry extends ZipEntry>(
+  entries: readonly (Entry | ZipFolder | ZipLink)[],
+): Promise<ZipLayout<Entry>> {
+  const steps = layoutSteps(entries)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+    await nextTurn()
+  }
+}
+
+function* layoutSteps<Entry extends ZipEntry>(
+  entries: readonly (Entry | ZipFolder | ZipLink)[],
+): Generator<void, ZipLayout<Entry>> {
+  const isEncoded = yield* refusePaths(entries)
+  const parts: { part: Placing<Entry>; order: string }[] = []
+  for (const some of slicesOf(entries)) {
+    for (const entry of some) {
+      const part = partOf(entry, isEncoded)
+      // By bytes: the order does not depend on a locale. Texts of one byte a character are compared sooner than buffers.
+      parts.push({ part, order: part.name.toString('latin1') })
+    }
+    yield
+  }
+  parts.sort((a, b) => (a.order < b.order ? -1 : 1))
+  yield
+  const placed = parts.map(({ part }) => part)
 
   let at = 0
-  const withBytes = sorted.map((part) => {
-    const headerAt = at
-    const bytesAt = headerAt + localHeaderBytes + part.name.length + localExtraBytes(part)
-    at = bytesAt + part.size
-    return { ...part, headerAt, bytesAt }
-  })
-
+  for (const some of slicesOf(placed)) {
+    for (const part of some) {
+      part.headerAt = at
+      part.bytesAt = at + localHeaderBytes + part.name.length + localExtraBytes(part)
+      at = part.bytesAt + part.size
+    }
+    yield
+  }
   const directoryAt = at
-  const placed = withBytes.map((part) => {
-    const recordAt = at
-    at += centralRecordBytes + part.name.length + centralExtraBytes(part)
-    return { ...part, recordAt }
-  })
+  for (const some of slicesOf(placed)) {
+    for (const part of some) {
+      part.recordAt = at
+      at += centralRecordBytes + part.name.length + centralExtraBytes(part)
+    }
+    yield
+  }
 
   const directory = { start: directoryAt, end: at }
   const comment = Buffer.from(isEncoded ? encodedComment : '')
@@ -130,24 +166,40 @@ export function layoutZip<Entry extends ZipEntry>(
   return { size, entries: placed, directory, comment }
 }
 
+function* slicesOf<Item>(items: readonly Item[]): Generator<readonly Item[]> {
+  for (let at = 0; at < items.length; at += entriesPerTurn)
+    yield items.slice(at, at + entriesPerTurn)
+}
+
+type Placing<Entry extends ZipEntry> = {
+  -readonly [Key in keyof PlacedEntry<Entry>]: PlacedEntry<Entry>[Key]
+}
+
 /** An entry as the archive has it, but for its place. */
-function partOf<Entry extends ZipEntry>(entry: Entry | ZipFolder | ZipLink, isEncoded: boolean) {
+function partOf<Entry extends ZipEntry>(
+  entry: Entry | ZipFolder | ZipLink,
+  isEncoded: boolean,
+): Placing<Entry> {
   const path = isEncoded ? encodePath(entry.path) : entry.path
+  const place = { headerAt: 0, bytesAt: 0, recordAt: 0 }
   if ('link' in entry) {
     const bytes = isEncoded ? Buffer.from(encodeLink(entry.link)) : pathToBytes(entry.link)
     const mode = symbolicLink | 0o777
     const [size, crc] = [bytes.length, crc32(bytes)]
-    return { entry: undefined, name: Buffer.from(path), size, crc32: crc, mode, bytes }
+    return { entry: undefined, name: Buffer.from(path), size, crc32: crc, mode, bytes, ...place }
   }
   const mode = checkedMode(entry) & 0o777
-  const bytes = Buffer.alloc(0)
   if ('folder' in entry) {
     const name = Buffer.from(`${path}/`)
-    return { entry: undefined, name, size: 0, crc32: 0, mode: directoryType | mode, bytes }
+    const type = directoryType | mode
+    return { entry: undefined, name, size: 0, crc32: 0, mode: type, bytes: noBytes, ...place }
   }
   const { size, crc32: crc } = checked(entry)
-  return { entry, name: Buffer.from(path), size, crc32: crc, mode: regularFile | mode, bytes }
+  const name = Buffer.from(path)
+  return { entry, name, size, crc32: crc, mode: regularFile | mode, bytes: noBytes, ...place }
 }
+
+const noBytes = Buffer.alloc(0)
 
 /** Exactly the bytes of `range` of the archive. An entry that gives other bytes than announced destroys the stream. */
 export function zipStream<Entry extends ZipEntry>(
@@ -351,30 +403,55 @@ function endLength(count: number, { start, end }: ZipRange): number {
   return (zip64 ? end64Bytes + locator64Bytes : 0) + endBytes
 }
 
-function refusePaths(entries: readonly { path: string }[]): void {
+/** Whether the names have to be encoded. */
+function* refusePaths(entries: readonly { path: string }[]): Generator<void, boolean> {
   const all = new Set<string>()
   /** Those that nothing can be in. */
   const ends = new Set<string>()
-  for (const entry of entries) {
-    const { path } = entry
-    const parts = path.split('/')
-    const unsafe =
-      parts.some((part) => part === '' || part === '.' || part === '..') ||
-      path.includes('\0') ||
-      !isWholePath(path) ||
-      isTooLong(path, 'folder' in entry)
-    if (unsafe) throw refused('a relative path without `..` or empty parts', show(path))
-    if (all.has(path)) throw refused('each path once', `${show(path)} twice`)
-    all.add(path)
-    if (!('folder' in entry)) ends.add(path)
+  let isEncoded = false
+  for (const some of slicesOf(entries)) {
+    for (const entry of some) {
+      const { path } = entry
+      const isFolder = 'folder' in entry
+      if (!(usualPath.test(path) && path.length < max16)) {
+        if (isUnsafe(path, isFolder))
+          throw refused('a relative path without `..` or empty parts', show(path))
+        isEncoded ||= !isPlainPath(path)
+      }
+      if (all.has(path)) throw refused('each path once', `${show(path)} twice`)
+      all.add(path)
+      if (!isFolder) ends.add(path)
+    }
+    yield
   }
-  for (const path of all) {
-    for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
-      if (ends.has(path.slice(0, at))) {
-        throw refused('a path to be a file or a folder', `${show(path.slice(0, at))} as both`)
+  // Many files are in the same folder, which is looked for once.
+  const known = new Set<string>()
+  for (const some of slicesOf(entries)) {
+    for (const { path } of some) {
+      for (let at = path.lastIndexOf('/'); at >= 0; at = path.lastIndexOf('/', at - 1)) {
+        const folder = path.slice(0, at)
+        if (known.has(folder)) break
+        known.add(folder)
+        if (ends.has(folder))
+          throw refused('a path to be a file or a folder', `${show(folder)} as both`)
+        if (at === 0) break
       }
     }
+    yield
   }
+  return isEncoded
+}
+
+/** Most paths: nothing of them needs a closer look. */
+const usualPath = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/
+
+function isUnsafe(path: string, isFolder: boolean): boolean {
+  return (
+    path.split('/').some((part) => part === '' || part === '.' || part === '..') ||
+    path.includes('\0') ||
+    !isWholePath(path) ||
+    isTooLong(path, isFolder)
+  )
 }
 
 /** Whether a name is more than a zip can say; one byte becomes three at most. */

@@ -110,7 +110,7 @@ export function createRuns(deps: RunsDeps): { train: JobHandler; predict: JobHan
 
   async function workspace(entries: FileEntry[]) {
     const staged = await blobs.stage(manifestBytes({ entries }))
-    const size = zipSize(entries)
+    const size = await zipSize(entries)
     return { staged, kind: 'workspace' as const, type: workspaceMediaType, size }
   }
 

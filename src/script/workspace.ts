@@ -124,7 +124,7 @@ export function createWorkspaces({ blobs, manifests, worker }: WorkspaceDeps) {
     const hashes = [base.hash, ...layer.map(({ sha256 }) => sha256)]
     return {
       staged: await manifests.store(job, manifest, hashes),
-      size: zipSize(onTop(base.entries, { without, entries })),
+      size: await zipSize(onTop(base.entries, { without, entries })),
       gone: listing.gone,
       skipped: [...listing.skipped, ...lost],
     }
