@@ -1,4 +1,4 @@
-import type { SelectQueryBuilder } from 'kysely'
+import { type SelectQueryBuilder, sql } from 'kysely'
 import { decodeTime } from 'ulid'
 import { toTimestamp } from '../kernel/clock.ts'
 import type { PageRequest } from '../kernel/page.ts'
@@ -35,7 +35,8 @@ type CreatedQuery = SelectQueryBuilder<{ created: CreatedTable }, 'created', obj
 
 /**
  * The rows of a table in order of creation: all of them, a page by number, or those behind a place. The table has `tenant`,
- * `id` and `created_at`; an index over the three makes each page one scan. `where` leaves only rows with these values.
+ * `id` and `created_at`; an index over the three makes each page one scan. `where` leaves only rows with these values. Of a page by
+ * key with `bytes` there may come less than its size, but not nothing where something is left.
  */
 export async function listByCreation<Row>(
   db: Queries,
@@ -47,10 +48,7 @@ export async function listByCreation<Row>(
   // The builder's types know tables by name; what is used here every such table has.
   const from = (): CreatedQuery =>
     db.selectFrom(table as 'config').where('tenant', '=', '') as unknown as CreatedQuery
-  let query = from()
-    .select(columns as readonly (keyof CreatedTable)[])
-    .orderBy('created_at')
-    .orderBy('id')
+  let query: CreatedQuery = from().orderBy('created_at').orderBy('id')
   for (const [column, value] of Object.entries(where)) {
     query = query.where(column as keyof CreatedTable, '=', value as string)
   }
@@ -63,7 +61,25 @@ export async function listByCreation<Row>(
     )
     query = query.where((row) => row(row.refTuple('created_at', 'id'), '>', row.tuple(at, id)))
   }
-  return query.execute() as Promise<Row[]>
+  if (page.kind === 'key' && page.bytes !== undefined)
+    query = query.limit(await countFitting(query, columns, page.bytes))
+  return query.select(columns as readonly (keyof CreatedTable)[]).execute() as Promise<Row[]>
+}
+
+/** How many of the rows are so many bytes at most, one at least. Their sizes stand in their headers: nothing large is read. */
+async function countFitting(
+  query: CreatedQuery,
+  columns: readonly string[],
+  bytes: number,
+): Promise<number> {
+  const sizes = columns.map((column) => sql`coalesce(octet_length(${sql.ref(column)}), 0)`)
+  const rows = await query.select(sql<number>`${sql.join(sizes, sql` + `)}`.as('bytes')).execute()
+  let left = bytes
+  const fitting = rows.findIndex((row) => {
+    left -= row.bytes
+    return left < 0
+  })
+  return Math.max(1, fitting < 0 ? rows.length : fitting)
 }
 
 /** The number of rows of a table, all or of one type or status: kept as rows come and go, not counted. */

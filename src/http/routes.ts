@@ -8,7 +8,7 @@ import { type JsonSchema, toJsonSchema } from '../kernel/json-schema.ts'
 import { type Page, type PageQuery, toPage, toPageRequest } from '../kernel/page.ts'
 import type { Principal } from '../kernel/principal.ts'
 import type { Permission } from '../permissions.ts'
-import { firstSlice, type Slice, type Sliced, slices } from './slices.ts'
+import { type Slice, type Sliced, sliceLength, slices, turn } from './slices.ts'
 import { sseHeaders, sseStream } from './sse.ts'
 
 declare module 'fastify' {
@@ -186,6 +186,11 @@ export function nextPageLink(request: FastifyRequest, after: string, size: numbe
   return `<?${query}>; rel="next"`
 }
 
+/** Items of a page by number that are read together, however large each is. */
+const readAtOnce = 10
+/** Items of a list from which on it is streamed, and never whole in memory. */
+const streamedFrom = 100
+
 interface List<Item extends { id: string }> extends Sliced<Item> {
   /** The envelope of a page by number, or its text. */
   page: (page: number, size: number) => Promise<unknown>
@@ -200,7 +205,7 @@ export async function sendList<Item extends { id: string }>(
   const wanted = toPageRequest(request.query as PageQuery)
   if (wanted.kind === 'number') {
     const { page, size } = wanted
-    if (size > firstSlice) return sendPieces(reply, await numberedPage(list, page, size))
+    if (size > readAtOnce) return sendPieces(reply, await numberedPage(list, page, size))
     const envelope = await list.page(page, size)
     return sendJson(reply, typeof envelope === 'string' ? envelope : JSON.stringify(envelope))
   }
@@ -217,9 +222,15 @@ export async function sendList<Item extends { id: string }>(
     return sendPieces(reply, inBrackets(texts))
   }
   const whole = slices(list, null, Number.POSITIVE_INFINITY)
-  const first = await whole.next()
-  const texts = first.done ? [] : first.value.texts
-  if (texts.length < firstSlice) return sendJson(reply, `[${texts.join(',')}]`)
+  const texts: string[] = []
+  let length = 0
+  for (;;) {
+    const next = await whole.next()
+    if (next.done) return sendJson(reply, `[${texts.join(',')}]`)
+    for (const text of next.value.texts) length += text.length
+    texts.push(...next.value.texts)
+    if (texts.length >= streamedFrom || length > sentAtOnce) break
+  }
   reply.header('content-type', 'application/json')
   return reply.send(Readable.from(wholeList(texts, whole)))
 }
@@ -353,9 +364,18 @@ export async function sendPieces(
   return reply.send(
     Readable.from(
       (async function* () {
+        let written = 0
         for (const piece of pieces) {
-          if (typeof piece === 'string') yield Buffer.from(piece)
-          else yield* piece
+          if (typeof piece !== 'string') {
+            yield* piece
+            continue
+          }
+          yield Buffer.from(piece)
+          written += piece.length
+          // Whoever reads quickly would be written to without an end.
+          if (written < sliceLength) continue
+          written = 0
+          await turn()
         }
       })(),
       { objectMode: false },

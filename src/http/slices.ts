@@ -1,7 +1,7 @@
 import type { PageRequest } from '../kernel/page.ts'
 
 /** Items that are read at a stretch before it is known how large they are. */
-export const firstSlice = 100
+const firstSlice = 100
 const largestSlice = 1000
 /** About so many characters of items are read and written at a stretch: others are answered in between. */
 export const sliceLength = 512 * 1024
@@ -33,12 +33,11 @@ export async function* slices<Item extends { id: string }>(
   let left = most
   for (let size = firstSlice; left > 0; ) {
     const wanted = Math.min(size, left)
-    const items = await fetch({ kind: 'key', after, size: wanted })
+    const items = await fetch({ kind: 'key', after, size: wanted, bytes: sliceLength })
     const last = items.at(-1)
     if (!last) return
     const texts = items.map(toText)
     yield { items, texts, last: last.id }
-    if (items.length < wanted) return
     left -= items.length
     after = last.id
     const length = texts.reduce((sum, text) => sum + text.length, 0)

@@ -13,7 +13,8 @@ const maximumPage = 1_000_000_000
 export type PageRequest =
   | { kind: 'all' }
   | { kind: 'number'; page: number; size: number }
-  | { kind: 'key'; after: string | null; size: number }
+  // Where the items are more than so many bytes together there come fewer, one at least.
+  | { kind: 'key'; after: string | null; size: number; bytes?: number }
 
 /** A page by number, in the key order of the wire. */
 export interface Page<Item> {

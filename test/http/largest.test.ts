@@ -254,6 +254,30 @@ test('a page of many large configs is whole, and says where the next one is', as
   expect(byKey.headers.link).toBe(`<?after=${ids[114]}&size=110>; rel="next"`)
 })
 
+test('a list of small items and then of large ones is read as far as they are not too large together', async () => {
+  await using own = await startProbe()
+  const { rows } = own.parts.configs!
+  const ids: string[] = []
+  for (let at = 0; at < 105; at++) ids.push(await createConfig(own, {}))
+  for (let at = 0; at < 12; at++) ids.push(await createConfig(own, { text: 'ä'.repeat(100_000) }))
+  const read = async (after: string | undefined, bytes: number) =>
+    (await rows({ kind: 'key', after: after ?? null, size: 1000, bytes })).map(({ id }) => id)
+  expect(await read(ids[99], 700_000)).toEqual(ids.slice(100, 108))
+  expect(await read(ids[110], 700_000)).toEqual(ids.slice(111, 114))
+  expect(await read(ids[110], 10)).toEqual([ids[111]])
+  expect(await read(ids[116], 10)).toEqual([])
+  expect(await read(undefined, 1e9)).toEqual(ids)
+  const idsOf = (items: { id: string }[]) => items.map(({ id }) => id)
+  const url = '/api/v1/configs'
+  expect(idsOf((await own.request('GET', url)).json)).toEqual(ids)
+  expect(idsOf((await own.request('GET', `${url}?page=2&size=90`)).json.items)).toEqual(
+    ids.slice(90),
+  )
+  const byKey = await own.request('GET', `${url}?after=${ids[99]}&size=10`)
+  expect(idsOf(byKey.json)).toEqual(ids.slice(100, 110))
+  expect(byKey.headers.link).toContain(`after=${ids[109]}`)
+})
+
 test('a tree of many nodes comes whole and in order', async () => {
   const root = await createArtifact(probe, { data: { node: 'root' } })
   const children: string[] = []
