@@ -11,7 +11,7 @@ import { isatty } from 'node:tty'
 const descriptor = 1
 /** Lines are written when so much has come together, or so long after the first. */
 const batchCharacters = 4096
-const batchMs = 1000
+const batchMs = 100
 /** What may wait, in characters; what is being written is as much again at most. */
 const waitingCharacters = 256 * 1024
 /** When a pipe that is full is tried again, and when what failed otherwise. */
