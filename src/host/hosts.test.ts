@@ -159,7 +159,7 @@ describe.each([
     expect(result.metrics).toEqual({ mae: 0.5, bias: 2 })
     expect(result.inputs.data).toEqual({
       rows: 3,
-      csv: { size: 88, crc32: expect.any(Number) },
+      csv: { size: 84, crc32: expect.any(Number) },
       fields: [
         { name: 'time_period', type: 'string' },
         { name: 'location', type: 'string' },
@@ -190,7 +190,7 @@ describe.each([
         ],
       },
     })
-    expect(prediction.output).toMatchObject({ rows: 2, csv: { size: 67 } })
+    expect(prediction.output).toMatchObject({ rows: 2, csv: { size: 64 } })
     expect(prediction.inputs.historic.csv).toEqual(result.inputs.data.csv)
     expect(prediction.inputs.future.rows).toBe(2)
   })

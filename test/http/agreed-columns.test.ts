@@ -127,7 +127,7 @@ describe('a number', () => {
         `/api/v1/artifacts/${trained.artifact_id}/$download`,
       )
       const expected = row.map((text, at) => (names[at] === column ? (value ?? '') : text))
-      expect(bytes.includes(`\r\n${expected.join()}\r\n`)).toBe(true)
+      expect(bytes.includes(`\n${expected.join()}\n`)).toBe(true)
     }
   })
 
@@ -191,7 +191,7 @@ describe('numbers beyond 2^53 and text that no file has', () => {
     const asJson = await send(`${one},${other}`)
     const asCsv = await trainCsv(`${columns}\n2024-01,a,${one},${other}\n`)
     for (const { json: trained } of [asJson, asCsv])
-      expect((await csvOf(trained)).includes(`2024-01,a,${stored},${stored}\r\n`)).toBe(true)
+      expect((await csvOf(trained)).includes(`2024-01,a,${stored},${stored}\n`)).toBe(true)
   })
 
   test.each([
@@ -296,7 +296,7 @@ describe('covariates', () => {
       'GET',
       `/api/v1/artifacts/${trained.artifact_id}/$download`,
     )
-    expect(bytes.includes('2024-02,a,1,1,300000\r\n')).toBe(true)
+    expect(bytes.includes('2024-02,a,1,1,300000\n')).toBe(true)
     expect(errorsOf(await train(more('calm'), options))).toEqual({
       status: 422,
       errors: [
@@ -333,7 +333,7 @@ describe('a CSV file that is written otherwise', () => {
     )
     expect(
       bytes.includes(
-        'time_period,location,disease_cases,ndvi\r\n2024-01,Zinder,12,0.5\r\n2024-02,Zinder,18,1\r\n',
+        'time_period,location,disease_cases,ndvi\n2024-01,Zinder,12,0.5\n2024-02,Zinder,18,1\n',
       ),
     ).toBe(true)
   })
@@ -348,7 +348,7 @@ describe('a CSV file that is written otherwise', () => {
       'GET',
       `/api/v1/artifacts/${trained.artifact_id}/$download`,
     )
-    expect(bytes.includes('2024-01,a,1,1,71.5\r\n2024-02,a,1,1,7\r\n')).toBe(true)
+    expect(bytes.includes('2024-01,a,1,1,71.5\n2024-02,a,1,1,7\n')).toBe(true)
     const { status, json: problem } = await trainCsv(file('1.234'), how, options)
     expect(status).toBe(422)
     expect(problem.errors.map(({ msg }: { msg: string }) => msg)).toEqual([
