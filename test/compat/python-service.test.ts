@@ -62,7 +62,7 @@ test('a model is trained, found as the newest, asked, and seen with what was mad
       '2023-04,north,4,5,6,7',
       '2023-05,north,4,5,6,7',
       '',
-    ].join('\r\n'),
+    ].join('\n'),
   )
   const tree = await use(['artifact', 'tree', 'latest'], cwd)
   expect(tree.out.split('\n')[0]).toMatch(new RegExp(`^${model}  model  success`))
