@@ -173,7 +173,7 @@ async function fillAndFree(disk: string, outside: string): Promise<void> {
     expect(await ask(next.train(gated))).toBe(507)
     // The result of what was running finds none either; it waits for it.
     writeFileSync(gate, '')
-    await until('the result was refused', () => service.hasSaid('job.handler.failed'))
+    await until('the result was refused', () => service.hasSaid('run.store.failed'))
     await expectReads(send, world)
     for (let round = 0; round < 20; round++) {
       expect(await ask(next.config())).toBe(507)
