@@ -1,4 +1,4 @@
-import { type SelectQueryBuilder, sql } from 'kysely'
+import type { SelectQueryBuilder } from 'kysely'
 import { decodeTime } from 'ulid'
 import { toTimestamp } from '../kernel/clock.ts'
 import type { PageRequest } from '../kernel/page.ts'
@@ -72,8 +72,14 @@ async function countFitting(
   columns: readonly string[],
   bytes: number,
 ): Promise<number> {
-  const sizes = columns.map((column) => sql`coalesce(octet_length(${sql.ref(column)}), 0)`)
-  const rows = await query.select(sql<number>`${sql.join(sizes, sql` + `)}`.as('bytes')).execute()
+  const rows = await query
+    .select((row) => {
+      const sizes = (columns as readonly (keyof CreatedTable)[]).map((column) =>
+        row.fn.coalesce(row.fn<number | null>('octet_length', [column]), row.lit(0)),
+      )
+      return sizes.reduce((sum, size) => row(sum, '+', size) as typeof size).as('bytes')
+    })
+    .execute()
   let left = bytes
   const fitting = rows.findIndex((row) => {
     left -= row.bytes
