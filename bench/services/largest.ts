@@ -45,7 +45,13 @@ const reader = defineTask({
 
 const service = new MLServiceBuilder({
   module: import.meta.url,
-  info: { id: 'bench-largest', display_name: 'Largest', period_type: 'monthly' },
+  info: {
+    id: 'bench-largest',
+    display_name: 'Largest',
+    period_type: 'monthly',
+    // Some frames are as long as any.
+    max_prediction_periods: 1000,
+  },
   runner,
 })
   .withEntity(place)

@@ -14,6 +14,12 @@ const runner = new FunctionalModelRunner<BaseConfig, { mean: number }>({
 
 export default new MLServiceBuilder({
   module: import.meta.url,
-  info: { id: 'bench-mean', display_name: 'Mean', period_type: 'monthly' },
+  info: {
+    id: 'bench-mean',
+    display_name: 'Mean',
+    period_type: 'monthly',
+    // Some frames are as long as any.
+    max_prediction_periods: 1000,
+  },
   runner,
 }).build()

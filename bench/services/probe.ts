@@ -15,7 +15,13 @@ const runner = new FunctionalModelRunner<BaseConfig, { mean: number }>({
 
 const service = new MLServiceBuilder({
   module: import.meta.url,
-  info: { id: 'bench-probe', display_name: 'Probe', period_type: 'monthly' },
+  info: {
+    id: 'bench-probe',
+    display_name: 'Probe',
+    period_type: 'monthly',
+    // Some frames are as long as any.
+    max_prediction_periods: 1000,
+  },
   runner,
 })
   .withRoutes((app) => {
