@@ -226,7 +226,7 @@ export function createArtifacts(deps: ArtifactsDeps) {
 
     fullText,
 
-    /** The same, with the content as whoever is in another process gets at it: it does not pass through here. */
+    /** The same in parts for another process: text, and the bytes or the file of the content, which is not read here. */
     async parts(id: string): Promise<(string | { bytes: Uint8Array } | { path: string })[]> {
       return aroundContent(await getRow(id), blobs.source)
     },

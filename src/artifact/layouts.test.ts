@@ -1,5 +1,4 @@
 import { expect, test, vi } from 'vitest'
-import type { Blobs } from '../blob/blobs.ts'
 import { createLayouts } from './layouts.ts'
 import { manifestBytes } from './manifest.ts'
 import type { FileEntry } from './schema.ts'
@@ -19,7 +18,7 @@ function storeOf(manifests: Record<string, FileEntry[]>) {
     if (!manifests[hash]) throw new Error(`no ${hash}`)
     return manifestBytes({ entries: manifests[hash] })
   })
-  return { blobs: { read } as unknown as Blobs, read }
+  return { blobs: { read }, read }
 }
 
 test('an archive is laid out once for all who ask for it, and for who asks next', async () => {

@@ -4,7 +4,7 @@ import type { FileEntry } from './schema.ts'
 import { layoutZipInSlices, type ZipLayout } from './zip.ts'
 
 export interface LayoutsDeps {
-  blobs: Blobs
+  blobs: Pick<Blobs, 'read'>
   /** Entries of all layouts that are kept. @default 100_000 */
   keptEntries?: number
 }
@@ -12,8 +12,8 @@ export interface LayoutsDeps {
 export type Layouts = ReturnType<typeof createLayouts>
 
 /**
- * Where everything stands in the archives of workspaces, by the hash of their manifest: worked out once for all who ask at the same
- * time, and kept for who asks next, for a size or for another range.
+ * Layouts of archives, by the hash of the manifest. Requests that come at the same time share one calculation; the layout is kept
+ * for later ones, which ask for a size or another range.
  */
 export function createLayouts({ blobs, keptEntries = 100_000 }: LayoutsDeps) {
   /** Those that were asked for last at the end. */

@@ -25,7 +25,10 @@ export function manifestBytes({ base, without = [], entries }: Layer): Buffer {
 }
 
 /** All files of a workspace, those of the manifests below it included. */
-export async function readManifest(blobs: Blobs, hash: string): Promise<ManifestEntry[]> {
+export async function readManifest(
+  blobs: Pick<Blobs, 'read'>,
+  hash: string,
+): Promise<ManifestEntry[]> {
   const manifest = (await readJsonInSlices(await blobs.read(hash))) as Manifest
   if (manifest.base === undefined) return manifest.entries
   return onTop(await readManifest(blobs, manifest.base), manifest)

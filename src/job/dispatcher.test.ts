@@ -260,7 +260,7 @@ describe('a result that cannot be stored', () => {
 test.each([
   ['is written', true],
   ['cannot be written before the service stops', false],
-])('who made an outcome is told when it %s', async (_, isWritten) => {
+])('`afterwards` of an outcome is called when it %s', async (_, isWritten) => {
   const told: boolean[] = []
   const { submit, jobs, dispatcher, errors, ends } = await start({
     handlers: {

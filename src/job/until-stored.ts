@@ -12,7 +12,7 @@ export interface Storing {
   maker: string
   /** What a stop before it is stored means, as a sentence. */
   afterStop: string
-  /** Puts what the system said in the words of whoever asked for the run. */
+  /** Turns an error of the system into one that the user can act on. @default the error itself */
   toTrouble?: (error: unknown) => unknown
 }
 

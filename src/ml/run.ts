@@ -103,7 +103,7 @@ export type RunOutcome =
   /** `signal` aborted, or the hosts were closed. */
   | { status: 'aborted' }
 
-/** JSON in parts that follow each other: text, and bytes that only whoever asked reads, as they may be many. */
+/** JSON in consecutive parts: text, and large bytes or files that only the receiver reads. */
 export type JsonParts = readonly (string | BytesSource)[]
 
 /** What the service answers to a call of a run. An error of the catalogue has its code. */

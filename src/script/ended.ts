@@ -64,7 +64,7 @@ async function write(place: string, ended: Ended, isOnDisk: boolean): Promise<vo
   }
 }
 
-/** The record of a run whose command has ended and whose folder is whole; undefined where there is none. */
+/** Reads the record of an ended command. Undefined if there is none, or if files of its folder may be missing. */
 export async function readEnded(place: string): Promise<Ended | undefined> {
   try {
     const text = await readFile(join(place, name), 'utf8')
